@@ -1,0 +1,1 @@
+"""Decide the order: one file is one DAG is one `lm` command."""

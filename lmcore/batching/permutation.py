@@ -1,0 +1,54 @@
+"""A seeded order of 0 .. length-1 that is computed, never stored, and the same with every library version."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.uint64]
+NUM_ROUNDS = 6
+
+
+def stable_hash(*parts: int | str) -> int:
+    """64 bits that depend on the parts alone, on every machine."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
+class Permutation:
+    """A bijection of range(length): a Feistel network on the next even number of bits, walked into range.
+
+    Applied to any positions in any order at the cost of a few multiplications each (Black & Rogaway 2002,
+    cycle walking; rounds mixed by splitmix64).
+    """
+
+    def __init__(self, length: int, *key: int | str) -> None:
+        if length < 1:
+            raise ValueError(f"a permutation of {length} elements; it needs at least 1")
+        self.length = length
+        self.half_bits = max(1, ((length - 1).bit_length() + 1) // 2)
+        self.round_keys = [np.uint64(stable_hash("feistel", number, *key)) for number in range(NUM_ROUNDS)]
+
+    def __call__(self, positions: NDArray[Any]) -> NDArray[np.int64]:
+        """The elements at these positions, each in range(length)."""
+        elements = self._encrypt(np.asarray(positions).astype(np.uint64))
+        while (outside := elements >= self.length).any():
+            elements[outside] = self._encrypt(elements[outside])
+        return elements.astype(np.int64)
+
+    def _encrypt(self, elements: Integers) -> Integers:
+        shift, mask = np.uint64(self.half_bits), np.uint64((1 << self.half_bits) - 1)
+        left, right = elements >> shift, elements & mask
+        for key in self.round_keys:
+            left, right = right, left ^ (_mix(right ^ key) & mask)
+        return left << shift | right
+
+
+def _mix(x: Integers) -> Integers:
+    """The finaliser of splitmix64 (Steele, Lea & Flood 2014): every input bit reaches every output bit."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

@@ -1,0 +1,98 @@
+"""The one settings system: frozen pydantic models in which an unknown key is an error.
+
+Settings classes live in a `settings.py` beside what they set and import pydantic only, so that
+a plan never waits for torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class SettingsError(ValueError):
+    """A user's mistake in the settings, told in one line: what came, what was expected, the cure."""
+
+
+class Config(BaseModel):
+    """Base of all settings: immutable, strict about names, with docstrings as descriptions."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+    )
+
+    def resolved(self) -> Self:
+        """The same settings with every `auto` replaced by what this machine makes of it.
+
+        The default resolves nested settings; a class with an `auto` of its own overrides this.
+        """
+        changes = {
+            name: value.resolved()
+            for name in type(self).model_fields
+            if isinstance(value := getattr(self, name), Config)
+        }
+        return self.model_copy(update=changes) if changes else self
+
+
+def canonical(value: Any) -> Any:
+    """Reduce a value to plain JSON types, the same on every machine.
+
+    Raises:
+        TypeError: the value has no canonical form (a set, a function, a NaN, ...). There is no
+            fallback to `repr`: a key that holds a memory address would never be hit again.
+    """
+    match value:
+        case Config():
+            return {name: canonical(item) for name, item in value}
+        case None | bool() | int() | str():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case Mapping() if all(isinstance(name, str) for name in value):
+            return {name: canonical(item) for name, item in value.items()}
+        case list() | tuple():
+            return [canonical(item) for item in value]
+    raise TypeError(f"{value!r} ({type(value).__name__}) has no canonical form to make a key of")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'width'? Known: depth, width`, ready to stand behind an error."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return (f" Did you mean '{near[0]}'?" if near else "") + f" Known: {', '.join(names)}"
+
+
+def explain(error: ValidationError, settings: type[BaseModel]) -> str:
+    """Turn pydantic's first complaint into one line with the path, the value and the cure."""
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"]) or "settings"
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting '{path}'.{did_you_mean(str(first['loc'][-1]), _known(settings, first['loc']))}"
+    if first["type"] == "missing":
+        return f"'{path}' is missing: {_describe(settings, first['loc'])}"
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return f"'{path}': {message}"
+    return f"'{path}' is {first['input']!r}; {message[:1].lower()}{message[1:]}"
+
+
+def _known(settings: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """The field names that were possible where an unknown one stood."""
+    here: Any = settings
+    for part in path[:-1]:
+        field = getattr(here, "model_fields", {}).get(part)
+        here = field.annotation if field else here
+    return list(getattr(here, "model_fields", {}))
+
+
+def _describe(settings: type[BaseModel], path: tuple[int | str, ...]) -> str:
+    here: Any = settings
+    field = None
+    for part in path:
+        field = getattr(here, "model_fields", {}).get(part)
+        here = field.annotation if field else here
+    return (field.description if field and field.description else "it has no default").strip()

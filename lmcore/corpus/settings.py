@@ -1,0 +1,139 @@
+"""The settings of a corpus: where its texts come from, and what happens to them on the way.
+
+A source describes itself in its `source.yaml`; an experiment chooses sources and sets the stages.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from lmcore.config import Config
+from lmcore.corpus.filters import filters
+from lmcore.corpus.readers import readers
+from lmcore.registry import Part, Registry
+
+
+class ReaderPart(Part):
+    """How a source's files become documents."""
+
+    registry: ClassVar[Registry[Any]] = readers
+
+
+class FilterPart(Part):
+    """A rule that a document has to pass."""
+
+    registry: ClassVar[Registry[Any]] = filters
+
+
+class Source(Config):
+    """A collection of texts: what it is, whether it may be used, and how to read it."""
+
+    title: str = Field(min_length=1)
+    """What a reader of a report calls this source."""
+    origin: str = Field(min_length=1)
+    """Where the texts come from: a package, an address, a person."""
+    licence: str = Field(min_length=1)
+    """Why the texts may be used, for example `CC BY 4.0` or `Public domain`."""
+    reader: ReaderPart = ReaderPart(type="text")
+    """How its files become documents: text, jsonl, csv, parquet, or a reader of the workspace."""
+    files: tuple[str, ...] = ("**/*",)
+    """Patterns of the files that count, relative to the source's folder (or to `path`)."""
+    path: str | None = None
+    """A folder elsewhere that holds the files: absolute, from `~`, or relative to the source's folder."""
+
+    _is_inside = field_validator("files")(lambda patterns: _check_patterns(patterns))
+
+
+class SourceChoice(Config):
+    """A source in an experiment: its name alone, or its name and some of its files."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """The folder under `data/sources/`."""
+    files: tuple[str, ...] | None = None
+    """Patterns that narrow down the source's files; all of them when left out."""
+
+    _is_inside = field_validator("files")(lambda patterns: patterns and _check_patterns(patterns))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
+
+
+DEFAULT_FILTERS = (FilterPart(type="length"), FilterPart(type="repetition"))
+"""What an experiment filters by unless it says otherwise."""
+
+
+class NormalizeConfig(Config):
+    """How text is written, so that equal texts are equal bytes; meaning is left alone."""
+
+    unicode_form: Literal["NFC", "NFKC"] = "NFC"
+    """NFC only joins letters and accents; NFKC also replaces ligatures, wide letters and the like."""
+    keep_indentation: bool = False
+    """Keep spaces at the start of lines, as program code needs them."""
+    max_blank_lines: int = Field(1, ge=0)
+    """Longer runs of blank lines are shortened to this many."""
+
+
+class DeduplicateConfig(Config):
+    """Which documents say the same, judged on exact sets of word shingles and never on an estimate."""
+
+    shingle_words: int = Field(5, ge=1)
+    """Documents are compared by the set of all runs of this many words, letter case aside."""
+    bands: int = Field(64, ge=1)
+    """More bands propose more pairs: at a Jaccard index of J with probability 1 - (1 - J^rows)^bands, which
+    is 0.927 at J = 0.2, 0.998 at 0.3 and 0.99999999 at 0.5 for 64 bands of 2 rows."""
+    rows: int = Field(2, ge=1)
+    """More rows in a band propose fewer pairs, as millions of documents may need (32 bands of 4 rows)."""
+    jaccard: float = Field(0.8, gt=0, le=1)
+    """A document is removed if it shares at least this share of shingles with one that is kept ..."""
+    containment: float = Field(0.9, gt=0, le=1)
+    """... or if at least this share of its shingles stands in a longer one that is kept."""
+    family_jaccard: float = Field(0.25, gt=0, le=1)
+    """Documents that share at least this share of shingles are a family, which no split tears apart ..."""
+    family_containment: float = Field(0.5, gt=0, le=1)
+    """... and so are two of which the shorter one stands in the longer one with at least this share."""
+    seed: int = Field(0, ge=0)
+    """Chooses the hash functions; another seed proposes other borderline pairs."""
+
+    @model_validator(mode="after")
+    def _family_is_wider(self) -> Self:
+        for name in ("jaccard", "containment"):
+            wide, narrow = getattr(self, f"family_{name}"), getattr(self, name)
+            if wide > narrow:
+                raise ValueError(
+                    f"family_{name} {wide} is above {name} {narrow}; lower it, for what is alike enough to "
+                    "be removed has to be alike enough to be family"
+                )
+        return self
+
+
+class SplitConfig(Config):
+    """How much of each source is held out from training."""
+
+    validation_share: float = Field(0.05, ge=0, lt=1)
+    """Share of each source's documents that choose the checkpoint."""
+    test_share: float = Field(0.05, ge=0, lt=1)
+    """Share of each source's documents that only the evaluation reads."""
+    seed: int = Field(0, ge=0)
+    """Another seed holds out other documents."""
+
+    @model_validator(mode="after")
+    def _leaves_training(self) -> Self:
+        if self.validation_share + self.test_share >= 1:
+            raise ValueError(
+                f"validation_share {self.validation_share} and test_share {self.test_share} leave nothing to "
+                "train on; their sum has to be below 1"
+            )
+        return self
+
+
+def _check_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not pattern or pattern.startswith(("/", "~")) or ".." in pattern.split("/"):
+            raise ValueError(f"pattern '{pattern}' leaves the folder; set `path` to read files elsewhere")
+    if not patterns:
+        raise ValueError("no pattern; leave `files` out to take all files")
+    return patterns

@@ -1,0 +1,1 @@
+"""Continuing a text: logits.py shapes the distribution, decode.py draws tokens from it one by one."""

@@ -1,0 +1,122 @@
+"""How to walk downhill, and what a request to train holds. The model's own settings stand beside the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from lmcore.config import Config
+from lmcore.models.settings import TransformerConfig
+from lmcore.runtime import resolve_device, resolve_precision
+
+
+class TrainConfig(Config):
+    """How to walk downhill; the model and the data are set elsewhere."""
+
+    steps: int = Field(300, ge=1)
+    """Optimizer steps; each sees batch_size windows of the model's context_tokens."""
+
+    batch_size: int = Field(32, ge=1)
+    """Windows of text per optimizer step."""
+
+    micro_batch_size: int = Field(4, ge=1)
+    """Windows per forward and backward pass; the passes of a batch are spread over the threads and added up in
+    order. Smaller fits the CPU's caches, larger fills a GPU."""
+
+    peak_learning_rate: float = Field(3e-3, gt=0)
+    """Reached when warm-up ends; then it decays along a cosine."""
+
+    min_learning_rate_share: float = Field(0.1, ge=0, le=1)
+    """The learning rate of the last step, as a share of the peak."""
+
+    warmup_steps: int = Field(30, ge=0)
+    """Steps over which the learning rate grows from zero to the peak."""
+
+    weight_decay: float = Field(0.1, ge=0)
+    """Decoupled decay of the matrices inside the blocks; embeddings and norms do not decay."""
+
+    betas: tuple[float, float] = (0.9, 0.95)
+    """AdamW's memory of the gradient and of its square."""
+
+    clip_norm: float = Field(1.0, gt=0)
+    """A gradient that is longer than this is scaled back to it."""
+
+    validate_every: int = Field(50, ge=1)
+    """Steps between two looks at the validation side; the last step always looks."""
+
+    validation_tokens: int | None = Field(32_768, ge=1)
+    """How many tokens of the validation side each look scores, spread evenly over it; null scores all of it."""
+
+    patience: int | None = Field(None, ge=1)
+    """Stop after so many looks in a row without a new best; null never stops early."""
+
+    sample_prompts: tuple[str, ...] = ()
+    """Texts that the model continues at each look."""
+
+    sample_tokens: int = Field(48, ge=1)
+    """Tokens per sample."""
+
+    sample_temperature: float = Field(0.8, ge=0)
+    """0 takes the likeliest token; higher is more varied."""
+
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """bf16 computes with 16-bit copies of 32-bit master weights; auto takes it where the machine is fast at it."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes a GPU if there is one."""
+
+    seed: int = Field(0, ge=0)
+    """Chooses the first weights, the order of the windows and the samples."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.warmup_steps >= self.steps and self.steps > 1:
+            raise ValueError(
+                f"warmup_steps {self.warmup_steps} leaves none of the {self.steps} steps for the decay; "
+                f"lower it below {self.steps}"
+            )
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}; "
+                f"choose one of {[n for n in range(1, self.batch_size + 1) if self.batch_size % n == 0]}"
+            )
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas {self.betas} must each be at least 0 and less than 1")
+        return self
+
+    def resolved(self) -> Self:
+        """The same settings with this machine's device and precision in place of `auto`."""
+        device = resolve_device(self.device)
+        return self.model_copy(
+            update={"device": device, "precision": resolve_precision(self.precision, device)}
+        )
+
+
+class PretrainRequest(Config):
+    """All that one training run needs: what to train, on what, and where to put it."""
+
+    model: TransformerConfig
+    """What to train."""
+
+    train: TrainConfig
+    """How to train it."""
+
+    shards: Path
+    """The folder of token shards to learn from."""
+
+    tokenizer: Path
+    """The tokenizer's folder; it must be the one that made the shards."""
+
+    out: Path
+    """The folder to fill; a run that was stopped in it is continued."""
+
+    threads: int = Field(1, ge=1)
+    """Threads to compute on; any number gives the same bits."""
+
+    checkpoint_seconds: float = Field(20.0, ge=0)
+    """Time between two saves of the working state; 0 saves after every step. It changes no bits."""
+
+    stop_after: int | None = Field(None, ge=1)
+    """Stop after this step with the working state saved, as if interrupted there; null runs to the end."""

@@ -1,0 +1,82 @@
+"""What the steps make: each kind of artifact and where it lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from tasks.engine.artifact import Artifact
+
+
+@dataclass(frozen=True)
+class SourceFiles(Artifact):
+    """The files of one source as they lie in the workspace, or where `path` in its source.yaml points."""
+
+    home: ClassVar[str] = "data/sources"
+
+    files: dict[str, str] = field(default_factory=dict)
+    """Relative path -> SHA-256: what lineage ends in."""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class RawDocuments(Artifact):
+    """One source as documents, untouched."""
+
+    home: ClassVar[str] = "data/raw"
+
+
+@dataclass(frozen=True)
+class Documents(Artifact):
+    """Documents of all sources, normalised and filtered."""
+
+    home: ClassVar[str] = "data/documents"
+
+
+@dataclass(frozen=True)
+class DistinctDocuments(Artifact):
+    """Documents without duplicates, with the family of each."""
+
+    home: ClassVar[str] = "data/deduplicated"
+
+
+@dataclass(frozen=True)
+class Corpus(Artifact):
+    """Documents on their sides (train, validation, test), the rejected ones, and the ledger of sides."""
+
+    home: ClassVar[str] = "data/corpora"
+
+
+@dataclass(frozen=True)
+class Tokenizer(Artifact):
+    home: ClassVar[str] = "data/tokenizers"
+
+
+@dataclass(frozen=True)
+class Shards(Artifact):
+    """Memory-mapped token streams of the three sides."""
+
+    home: ClassVar[str] = "data/shards"
+
+
+@dataclass(frozen=True)
+class Checkpoint(Artifact):
+    """A trained model as a Hugging Face folder, tokenizer beside weights."""
+
+    home: ClassVar[str] = "models"
+
+
+@dataclass(frozen=True)
+class Report(Artifact):
+    """Scores, samples, statistics."""
+
+    home: ClassVar[str] = "reports"
+
+
+@dataclass(frozen=True)
+class Registration(Artifact):
+    """A model's entry in the registry."""
+
+    home: ClassVar[str] = "reports"
+
+

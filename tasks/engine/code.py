@@ -1,0 +1,332 @@
+"""The code fingerprint: which definitions a step reaches, and a hash of each.
+
+A static walk from the step's function through the names that it uses in first-party modules, plus the
+parts that its settings name (a registry look-up is invisible to a walk) and functions named in strings
+as `package.module:function` (what a subprocess runs). Docstrings, comments, layout, annotations of
+functions and unrelated definitions do not count; plumbing stays out by the list below. In a `settings.py`
+the fields and validators of a class stay out too: their values are in the key already.
+
+Nothing is imported. Facts about a file are kept under the SHA-256 of its bytes.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("lmcore", "tasks")
+PLUMBING = (
+    "lmcore.config",
+    "lmcore.lineage",
+    "lmcore.registry",
+    "lmcore.runtime",
+    "tasks.artifacts",
+    "tasks.engine",
+    "tasks.subprocesses",
+    "tasks.tracking",
+    "tasks.versioning",
+)
+"""Modules that carry work but do not shape its bytes."""
+
+FACTS_FORMAT = 1
+_FUNCTION_IN_STRING = re.compile(r"^(?:lmcore|tasks)(?:\.\w+)+:\w+$")
+_SKIPPED_FIELDS = {"ctx", "type_comment", "kind", "type_ignores"}
+
+
+@dataclass
+class Definition:
+    """One top-level name of a module: its hash, the dotted names that it uses, its own imports."""
+
+    hash: str
+    names: list[str]
+    imports: dict[str, str] = field(default_factory=dict)
+    functions: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ModuleFacts:
+    """What the walk needs to know of one file."""
+
+    definitions: dict[str, Definition]
+    imports: dict[str, str]
+    """Name in the module -> `module` or `module:attribute`."""
+
+
+class CodeReader:
+    """Reads modules below `root` (the folder that holds the packages), remembering facts by content."""
+
+    def __init__(self, root: Path, memory: Path | None = None) -> None:
+        self.root = root
+        self.memory = memory
+        self._modules: dict[str, ModuleFacts | None] = {}
+        self._extra: dict[str, Path] = {}
+        self._learned = False
+
+    def fingerprint(self, function: str, parts: Mapping[str, Path | None] | None = None) -> dict[str, str]:
+        """`module:name` -> hash for all that `module:function` reaches, and for every part's file.
+
+        Args:
+            function: where the walk starts, as `module:name`.
+            parts: modules that settings name, with their file where it lies outside the packages.
+        """
+        self._extra.update({name: path for name, path in (parts or {}).items() if path})
+        for name in (name for name, path in (parts or {}).items() if path):
+            self._modules.pop(name, None)
+        reached: dict[str, str] = {}
+        waiting = [function]
+        for part in parts or {}:
+            facts = self._read(part)
+            waiting += [f"{part}:{name}" for name in facts.definitions] if facts else []
+        while waiting:
+            here = waiting.pop()
+            module, _, name = here.partition(":")
+            if here in reached or module.startswith(PLUMBING):
+                continue
+            definition = self._definition(module, name)
+            if definition is None:
+                continue
+            reached[here] = definition.hash
+            waiting += self._targets(module, definition)
+        self._remember()
+        return dict(sorted(reached.items()))
+
+    def _definition(self, module: str, name: str) -> Definition | None:
+        facts = self._read(module)
+        return facts.definitions.get(name) if facts else None
+
+    def _targets(self, module: str, definition: Definition) -> Iterable[str]:
+        """The first-party definitions that a definition's names lead to."""
+        facts = self._read(module)
+        assert facts
+        yield f"{module}:"  # statements at the top of the module that define nothing
+        yield from definition.functions
+        for dotted in definition.names:
+            head, *rest = dotted.split(".")
+            if head in definition.imports:
+                yield from self._follow(definition.imports[head], rest)
+            elif head in facts.definitions:
+                yield f"{module}:{head}"
+            elif head in facts.imports:
+                yield from self._follow(facts.imports[head], rest)
+
+    def _follow(self, target: str, rest: list[str], depth: int = 0) -> Iterable[str]:
+        """Where an imported name leads, through re-exports and submodules."""
+        module, _, attribute = target.partition(":")
+        path = [attribute, *rest] if attribute else rest
+        if module.partition(".")[0] not in PACKAGES or depth > 8:
+            return
+        while path and self._read(f"{module}.{path[0]}") is not None:
+            module, path = f"{module}.{path[0]}", path[1:]
+        facts = self._read(module)
+        if facts is None or not path:
+            return
+        if path[0] in facts.definitions:
+            yield f"{module}:{path[0]}"
+        elif path[0] in facts.imports:
+            yield from self._follow(facts.imports[path[0]], path[1:], depth + 1)
+
+    def _file(self, module: str) -> Path | None:
+        if module in self._extra:
+            return self._extra[module]
+        base = self.root.joinpath(*module.split("."))
+        return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+    def _read(self, module: str) -> ModuleFacts | None:
+        if module not in self._modules:
+            path = self._file(module) if module.partition(".")[0] in PACKAGES else None
+            self._modules[module] = self._facts(module, path) if path else None
+        return self._modules[module]
+
+    def _facts(self, module: str, path: Path) -> ModuleFacts:
+        source = path.read_bytes()
+        # A relative import reads differently from another module, hence the name beside the content.
+        digest = hashlib.sha256(f"{FACTS_FORMAT} {module} {path.name} ".encode() + source).hexdigest()
+        known = self._known.get(digest)
+        if known is None:
+            package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+            known = _as_json(read_module(source.decode(), package, is_settings=path.name == "settings.py"))
+            self._known[digest] = known
+            self._learned = True
+        definitions = {name: Definition(**facts) for name, facts in known["definitions"].items()}
+        return ModuleFacts(definitions, known["imports"])
+
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self.memory.read_text())) if self.memory else {}
+        except (OSError, ValueError):
+            return {}
+
+    def _remember(self) -> None:
+        if not (self.memory and self._learned):
+            return
+        self.memory.parent.mkdir(parents=True, exist_ok=True)
+        scratch = self.memory.with_suffix(f".{os.getpid()}")
+        scratch.write_text(json.dumps(self._known))
+        scratch.replace(self.memory)
+        self._learned = False
+
+
+def read_module(source: str, package: str, *, is_settings: bool = False) -> ModuleFacts:
+    """Facts of one module's source; `package` is what its relative imports start from."""
+    definitions: dict[str, Definition] = {}
+    imports: dict[str, str] = {}
+    loose: list[ast.stmt] = []
+    for statement in _flatten(ast.parse(source).body):
+        names = _defined_names(statement)
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            imports.update(_imported(statement, package))
+        elif names:
+            cleaned = _clean(statement, is_settings)
+            for name in names:
+                definitions[name] = _define(cleaned, package, definitions.get(name))
+        elif not _is_text(statement):
+            loose.append(statement)
+    if loose:
+        definitions[""] = _define(ast.Module(body=loose, type_ignores=[]), package, None)
+    return ModuleFacts(definitions, imports)
+
+
+def _flatten(statements: Iterable[ast.stmt]) -> Iterable[ast.stmt]:
+    """Top-level statements, with the branches of `if` and `try` opened."""
+    for statement in statements:
+        if isinstance(statement, ast.If):
+            yield from _flatten([*statement.body, *statement.orelse])
+        elif isinstance(statement, ast.Try):
+            handlers = [inner for handler in statement.handlers for inner in handler.body]
+            yield from _flatten([*statement.body, *handlers, *statement.orelse, *statement.finalbody])
+        else:
+            yield statement
+
+
+def _defined_names(statement: ast.stmt) -> list[str]:
+    match statement:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return [statement.name]
+        case ast.Assign(targets=targets):
+            return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case _ if statement.__class__.__name__ == "TypeAlias":
+            return [statement.name.id]  # type: ignore[attr-defined]
+    return []
+
+
+def _define(node: ast.AST, package: str, earlier: Definition | None) -> Definition:
+    names, functions = set(), set()
+    imports: dict[str, str] = {}
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name | ast.Attribute) and (dotted := _dotted(inner)):
+            names.add(dotted)
+        elif isinstance(inner, ast.Import | ast.ImportFrom):
+            imports.update(_imported(inner, package))
+        elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+            functions.update([inner.value] if _FUNCTION_IN_STRING.match(inner.value) else [])
+    text = (earlier.hash if earlier else "") + _dump(node)
+    return Definition(hashlib.sha256(text.encode()).hexdigest()[:16], sorted(names), imports, sorted(functions))
+
+
+def _dotted(node: ast.expr) -> str | None:
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=attribute):
+            head = _dotted(value)
+            return f"{head}.{attribute}" if head else None
+    return None
+
+
+def _imported(statement: ast.Import | ast.ImportFrom, package: str) -> dict[str, str]:
+    if isinstance(statement, ast.Import):
+        return {
+            alias.asname or alias.name.partition(".")[0]: alias.name if alias.asname else alias.name.partition(".")[0]
+            for alias in statement.names
+        }
+    base = statement.module or ""
+    if statement.level:
+        above = package.split(".")[: len(package.split(".")) - statement.level + 1]
+        base = ".".join([*above, *([base] if base else [])])
+    return {alias.asname or alias.name: f"{base}:{alias.name}" for alias in statement.names}
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """A bare string: a docstring, or a sentence under a setting."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+class _Cleaner(ast.NodeTransformer):
+    """Takes away what does not change what a definition computes."""
+
+    def __init__(self, is_settings: bool) -> None:
+        self.is_settings = is_settings
+
+    def visit_FunctionDef(self, node: Any) -> Any:  # noqa: N802
+        self.generic_visit(node)
+        node.returns = None
+        node.decorator_list = [each for each in node.decorator_list if _decorator_name(each) != "step"]
+        for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
+            argument.annotation = None
+        for variadic in (node.args.vararg, node.args.kwarg):
+            if variadic:
+                variadic.annotation = None
+        node.body = [each for each in node.body if not _is_text(each)] or [ast.Pass()]
+        return node
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:  # noqa: N802
+        self.generic_visit(node)
+        body = [each for each in node.body if not _is_text(each)]
+        if self.is_settings:
+            body = [each for each in body if not _is_field_or_validator(each)]
+        node.body = body or [ast.Pass()]
+        return node
+
+
+def _is_field_or_validator(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.FunctionDef):
+        return any("validator" in _decorator_name(each) for each in statement.decorator_list)
+    return isinstance(statement, ast.AnnAssign)
+
+
+def _decorator_name(node: ast.expr) -> str:
+    called = node.func if isinstance(node, ast.Call) else node
+    return _dotted(called) or ""
+
+
+def _clean(statement: ast.stmt, is_settings: bool) -> ast.AST:
+    cleaned: ast.AST = _Cleaner(is_settings).visit(statement)
+    return cleaned
+
+
+def _dump(node: Any) -> str:
+    """A spelling of a syntax tree that is the same on every Python: no positions, no empty fields."""
+    if isinstance(node, list):
+        return "[" + ",".join(map(_dump, node)) + "]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = (
+        (name, value)
+        for name, value in ast.iter_fields(node)
+        if name not in _SKIPPED_FIELDS and value is not None and value != []
+    )
+    return type(node).__name__ + "(" + ",".join(f"{name}={_dump(value)}" for name, value in fields) + ")"
+
+
+def _as_json(facts: ModuleFacts) -> dict[str, Any]:
+    return {
+        "definitions": {name: vars(definition) for name, definition in facts.definitions.items()},
+        "imports": facts.imports,
+    }

@@ -1,0 +1,187 @@
+"""An experiment: what a flow is to make, written once in YAML and checked by the class at the top of the flow.
+
+`experiments/<flow>/<name>.yaml` holds only what differs from the defaults. `extends: <name>` starts from
+another experiment. Each flow's class extends that of the flow before it, so one file can describe the whole
+way from text to model, and every flow on that way can be run from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, ValidationError
+
+from lmcore.config import Config, SettingsError, did_you_mean, explain
+from lmcore.lineage import digest_of
+from tasks.engine.workspace import Workspace
+
+
+class Experiment(Config):
+    """Base of all experiments."""
+
+    name: str = ""
+    """Taken from the file's name."""
+    names: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
+    """For each class of experiment, the name under which its data is kept, see `data_name`."""
+
+    def data_name(self, kind: type[Experiment]) -> str:
+        """The name of the data that a part of this experiment makes.
+
+        It is the experiment which last changed a setting that the data depends on: variants that extend an
+        experiment and change only the model share its corpus.
+        """
+        return self.names.get(kind.__name__, self.name)
+
+    @classmethod
+    def kinds(cls) -> list[type[Experiment]]:
+        """This class and those that it extends."""
+        return [kind for kind in cls.__mro__ if issubclass(kind, Experiment) and kind is not Experiment]
+
+    @classmethod
+    def settings(cls) -> list[str]:
+        return [name for name in cls.model_fields if name not in Experiment.model_fields]
+
+    @classmethod
+    def assemble(cls, layers: Sequence[tuple[str, Mapping[str, Any]]], overrides: Mapping[str, Any]) -> Self:
+        """Make one from layers (name, settings), the most special first, and overrides on top."""
+        merged: dict[str, Any] = {}
+        for _, layer in reversed(layers):
+            merged = _merge(merged, layer)
+        name = layers[0][0] + (f"-{_short(overrides)}" if overrides else "")
+        names = {kind.__name__: _data_name(kind, layers, overrides) for kind in cls.kinds()}
+        return cls(**_merge(merged, overrides), name=name, names=names)
+
+
+def load_experiment(
+    workspace: Workspace,
+    flow: str,
+    name: str,
+    overrides: Sequence[str],
+    kind_of: Callable[[str], type[Experiment]],
+) -> Experiment:
+    """Read an experiment and check it.
+
+    Args:
+        flow: the flow that is to run it; the file may be that of a later flow.
+        overrides: `path.to.setting=value` as on the command line; values are YAML.
+        kind_of: the class of experiments of a flow.
+
+    Raises:
+        SettingsError: there is none of that name, or a setting is wrong; one line with the cure.
+    """
+    file = _find(workspace, flow, name)
+    chain = _chain(workspace, file)
+    kind = _kind(workspace, file, flow, [kind_of(path.parent.name) for path in chain], kind_of(flow))
+    layers = [(path.stem, _fields(workspace, path)) for path in chain]
+    changes = _parse(overrides)
+    try:
+        return kind.assemble(layers, changes)
+    except ValidationError as error:
+        where = workspace.address(file) + (f" with {' '.join(overrides)}" if overrides else "")
+        raise SettingsError(f"{where}: {explain(error, kind)}") from None
+
+
+def _kind(
+    workspace: Workspace, file: Path, flow: str, kinds: Sequence[type[Experiment]], asked: type[Experiment]
+) -> type[Experiment]:
+    """The class that knows all settings of the files and of the flow."""
+    widest = max([asked, *kinds], key=lambda kind: len(kind.model_fields))
+    if not issubclass(widest, asked):
+        raise SettingsError(f"{workspace.address(file)} describes no {flow}; write an experiment for it: lm {flow} --help")
+    return widest
+
+
+def known_experiments(workspace: Workspace) -> dict[str, list[Path]]:
+    """Experiment files by name."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(workspace.experiments.glob("*/*.yaml")):
+        found.setdefault(path.stem, []).append(path)
+    return found
+
+
+def _find(workspace: Workspace, flow: str, name: str) -> Path:
+    """The flow's own file, else the one file of that name: a later flow's describes this one too."""
+    own = workspace.experiments / flow / f"{name}.yaml"
+    if own.is_file():
+        return own
+    known = known_experiments(workspace)
+    if name not in known:
+        where = workspace.address(workspace.experiments)
+        hint = did_you_mean(name, known) if known else f" Write one: {where}/{flow}/{name}.yaml"
+        raise SettingsError(f"no experiment named '{name}' in {where}.{hint}")
+    if len(known[name]) > 1:
+        files = " and ".join(workspace.address(path) for path in known[name])
+        raise SettingsError(f"experiment '{name}' is ambiguous: {files}; rename one")
+    return known[name][0]
+
+
+def _chain(workspace: Workspace, file: Path) -> list[Path]:
+    """A file and those that it extends."""
+    chain, known = [file], known_experiments(workspace)
+    while base := _read(workspace, chain[-1]).get("extends"):
+        if base not in known:
+            raise SettingsError(
+                f"{workspace.address(chain[-1])} extends '{base}', which is no experiment.{did_you_mean(base, known)}"
+            )
+        if known[base][0] in chain:
+            raise SettingsError(f"{workspace.address(file)} extends itself, by way of '{base}'")
+        chain.append(known[base][0])
+    return chain
+
+
+def _fields(workspace: Workspace, path: Path) -> dict[str, Any]:
+    return {name: value for name, value in _read(workspace, path).items() if name != "extends"}
+
+
+def _read(workspace: Workspace, path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise SettingsError(f"{workspace.address(path)} is not YAML: {line}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{workspace.address(path)} holds a {type(content).__name__}, not `setting: value` lines")
+    if taken := {"name", "names"} & content.keys():
+        raise SettingsError(f"{workspace.address(path)}: '{min(taken)}' is not set here; an experiment is named by its file")
+    return content
+
+
+def _parse(overrides: Sequence[str]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        if not equals or not path:
+            raise SettingsError(f"'{override}' is no override; write setting=value, for example train.steps=100")
+        try:
+            value: Any = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise SettingsError(f"the value of '{path}' does not read as YAML: {text}") from None
+        for part in reversed(path.split(".")):
+            value = {part: value}
+        changes = _merge(changes, value)
+    return changes
+
+
+def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings are merged, everything else is replaced."""
+    merged = dict(base)
+    for name, value in change.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = _merge(merged[name], value) if both else value
+    return merged
+
+
+def _data_name(
+    kind: type[Experiment], layers: Sequence[tuple[str, Mapping[str, Any]]], overrides: Mapping[str, Any]
+) -> str:
+    fields = set(kind.settings())
+    origin = next((name for name, layer in layers if fields & layer.keys()), layers[-1][0])
+    relevant = {name: value for name, value in overrides.items() if name in fields}
+    return f"{origin}-{_short(relevant)}" if relevant else origin
+
+
+def _short(value: Mapping[str, Any]) -> str:
+    return digest_of(value)[:6]

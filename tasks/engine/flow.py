@@ -1,0 +1,50 @@
+"""`@flow` marks the function that is a DAG: it only calls steps and other flows.
+
+    @flow
+    def write_shards(experiment: WriteShardsExperiment) -> Shards:
+        '''corpus + tokenizer -> token shards'''
+
+Called inside another flow it is that plain function, so a larger flow contains the smaller ones.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from tasks.engine.experiment import Experiment
+
+E = TypeVar("E", bound=Experiment)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Flow(Generic[E, R]):
+    """A DAG with a name and a class of experiments."""
+
+    function: Callable[[E], R]
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @cached_property
+    def experiment(self) -> type[E]:
+        parameter = next(iter(inspect.signature(self.function).parameters))
+        kind: type[E] = typing.get_type_hints(self.function)[parameter]
+        return kind
+
+    def __call__(self, experiment: E) -> R:
+        return self.function(experiment)
+
+
+def flow(function: Callable[[E], R]) -> Flow[E, R]:
+    """Make a flow of a function `(experiment) -> what it makes`."""
+    return Flow(function)
+
+
+AnyFlow = Flow[Any, Any]

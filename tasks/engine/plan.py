@@ -1,0 +1,158 @@
+"""The plan is the flow: the same calls, of which only the keys are computed.
+
+Four answers: *reuse* (whole, and made from exactly this), *restore* (gone or damaged, but a copy is left),
+*run* (and why), *depends* (runs only if the bytes of something above it change).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lmcore.config import canonical
+from lmcore.lineage import Manifest
+from tasks.engine.artifact import Artifact
+from tasks.engine.key import Address, address_of, flat_inputs, key_document
+from tasks.engine.reasons import differences, in_words
+from tasks.engine.session import Session, label_of
+from tasks.engine.step import Done, Forecast, Step, unwrap
+from tasks.engine.work import artifact_of, can_restore, drifted, find, locate
+
+Action = Literal["run", "reuse", "restore", "depends"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """What will become of one call."""
+
+    label: str
+    action: Action
+    why: str
+    forecast: Forecast
+    is_measured: bool
+    """The forecast comes from an earlier run here, not from nominal speeds."""
+    address: str
+    needs: tuple[str, ...]
+    """Labels of the calls whose products it reads."""
+    warning: str | None = None
+
+
+@dataclass
+class Planner:
+    """The executor that runs nothing."""
+
+    session: Session
+    lines: list[Line] = field(default_factory=list)
+    _makers: dict[str, str] = field(default_factory=dict)
+
+    def submit(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Done[Artifact]:
+        return Done(self.call(step, arguments))
+
+    def call(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Artifact:
+        arguments = {name: unwrap(value) for name, value in arguments.items()}
+        memo = self.session.memo
+        identity = memo.identity(step, arguments)
+        if identity not in memo.answers:
+            self.session.begin(step)
+            line, artifact = self._plan(step, arguments)
+            self.lines.append(line)
+            self._makers[artifact.address] = line.label
+            memo.answers[identity] = artifact
+        answer: Artifact = memo.answers[identity]
+        return answer
+
+    def _plan(self, step: Step[Any, Any], arguments: Mapping[str, Any]) -> tuple[Line, Artifact]:
+        label, name = label_of(step, arguments), arguments["name"]
+        last = self.session.store.last(step.name, name)
+        forecast, is_measured = foresee(self.session, step, arguments, last)
+        needs = tuple(
+            dict.fromkeys(
+                self._makers[artifact.address]
+                for _, artifact in flat_inputs(arguments)
+                if artifact.address in self._makers
+            )
+        )
+        unknown = [artifact for _, artifact in flat_inputs(arguments) if artifact.digest is None]
+        if unknown:
+            action, why, address = self._guess(step, arguments, unknown, last)
+            manifest, warning = None, None
+        else:
+            action, why, address, manifest = self._decide(step, arguments, last)
+            warning = drifted(manifest) if manifest else None
+        line = Line(label, action, why, forecast, is_measured, address.path, needs, warning)
+        if manifest:
+            return line, artifact_of(step, name, address, manifest)
+        return line, step.makes(address.path, name, None, None, int(forecast.disk))
+
+    def _decide(
+        self, step: Step[Any, Any], arguments: Mapping[str, Any], last: Manifest | None
+    ) -> tuple[Action, str, Address, Manifest | None]:
+        """All inputs are known, so the key is."""
+        store, label = self.session.store, label_of(step, arguments)
+        address = locate(self.session, step, arguments)
+        proof = find(self.session, step, label, address)
+        if proof.manifest:
+            return "reuse", f"proved: {_files(proof.manifest)}", address, proof.manifest
+        before = store.remembered(address.key)
+        if before and label not in self.session.forced and can_restore(self.session, address):
+            return "restore", proof.fault or f"{address.path} is missing; a copy is left", address, before
+        if proof.fault:
+            return "run", proof.fault, address, None
+        if before:
+            return "run", f"{address.path} is missing", address, None
+        return "run", _why(last, address.document), address, None
+
+    def _guess(
+        self,
+        step: Step[Any, Any],
+        arguments: Mapping[str, Any],
+        unknown: list[Artifact],
+        last: Manifest | None,
+    ) -> tuple[Action, str, Address]:
+        """Some inputs are still to be made: say what is certain, and what depends."""
+        document = canonical(key_document(step, arguments, self.session.code))
+        address = address_of(step, arguments["name"], document)
+        if not step.makes.is_data():
+            address = dataclasses.replace(address, path=f"{step.makes.home}/{arguments['name']}/{step.name}")
+        if label_of(step, arguments) in self.session.forced:
+            return "run", "forced", address
+        above = ", ".join(dict.fromkeys(artifact.address for artifact in unknown))
+        reasons = differences(last.key_document, document) if last else []
+        if last is None or reasons:
+            return "run", _why(last, document), address
+        return "depends", f"runs only if the bytes of {above} change", address
+
+
+def _why(last: Manifest | None, document: Mapping[str, Any]) -> str:
+    if last is None:
+        return "first time"
+    return in_words(differences(last.key_document, document)) or "made under another key"
+
+
+def _files(manifest: Manifest) -> str:
+    count = len(manifest.files)
+    return f"{count} file{'s' if count != 1 else ''}, {manifest.digest[:8]}"
+
+
+def foresee(
+    session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], last: Manifest | None
+) -> tuple[Forecast, bool]:
+    """Scale what the step last took here by how much more or less it has to do; else nominal speeds."""
+    nominal = step.forecast(arguments)
+    before = last or session.store.last_of(step.name)
+    if before is None or not before.provenance.get("forecast_seconds"):
+        return nominal, False
+    share = nominal.seconds / before.provenance["forecast_seconds"]
+    memory = before.provenance["peak_memory"] * (1.0 if abs(share - 1) < 0.05 else max(share, 1.0))
+    return Forecast(before.provenance["seconds"] * share, memory, before.size * share), True
+
+
+def following(lines: list[Line], label: str) -> set[str]:
+    """A call and all that reads, directly or not, what it makes."""
+    reached = {label}
+    for line in lines:
+        if reached.intersection(line.needs):
+            reached.add(line.label)
+    return reached

@@ -1,0 +1,75 @@
+"""A flow as a Prefect flow run, with MLflow keeping the books. Imported when something has to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from prefect import flow as prefect_flow
+from prefect.artifacts import create_table_artifact
+from prefect.context import FlowRunContext
+from prefect.logging import get_run_logger
+
+from lmcore.config import canonical
+from tasks.engine.books import Books
+from tasks.engine.experiment import Experiment
+from tasks.engine.flow import AnyFlow
+from tasks.engine.on_prefect import OnPrefect
+from tasks.engine.session import Listener, Outcome, ReachedUntil, Session
+from tasks.engine.step import executing
+
+
+def run_on_prefect(session: Session, flow: AnyFlow, experiment: Experiment) -> Any:
+    """Run the flow's steps as tasks of one Prefect flow run and as child runs of one MLflow run."""
+
+    def body(experiment_name: str, settings: dict[str, Any]) -> None:
+        context = FlowRunContext.get()
+        if context and context.flow_run:
+            session.prefect_run_id = str(context.flow_run.id)
+        told = Told(session.listener)
+        session.listener = told
+        with Books(session, settings) as books, executing(OnPrefect(session)), suppress(ReachedUntil):
+            session.tracker = books
+            answers.append(flow(experiment))
+        create_table_artifact(key="steps", table=told.rows, description="What became of each step")
+
+    answers: list[Any] = []
+    described = prefect_flow(
+        body,
+        name=flow.name,
+        description=flow.function.__doc__,
+        flow_run_name=f"{experiment.name} {session.run_id}",
+        validate_parameters=False,
+        persist_result=False,
+    )
+    described(experiment_name=experiment.name, settings=canonical(experiment))
+    return answers[0] if answers else None
+
+
+class Told:
+    """Passes everything on to the terminal, and what stays to say into Prefect's log as well."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.rows: list[dict[str, Any]] = []
+
+    def started(self, label: str) -> None:
+        self.listener.started(label)
+        get_run_logger().info("%s: started", label)
+
+    def progressed(self, label: str, figures: Mapping[str, Any]) -> None:
+        self.listener.progressed(label, figures)
+
+    def said(self, label: str, text: str) -> None:
+        self.listener.said(label, text)
+        get_run_logger().info("%s: %s", label, text)
+
+    def finished(self, label: str, outcome: Outcome) -> None:
+        self.listener.finished(label, outcome)
+        manifest = outcome.manifest
+        self.rows.append(
+            {"step": label, "what": outcome.action, "why": outcome.why, "digest": manifest.digest[:12],
+             "seconds": round(outcome.seconds, 1), "bytes": manifest.size}
+        )  # fmt: skip
+        get_run_logger().info("%s: %s %s %s", label, outcome.action, manifest.digest[:12], outcome.why)

@@ -1,0 +1,96 @@
+"""Proof that files are what they were: their stat as at the last proof, else their full digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmcore.lineage import MANIFEST, Damaged, Manifest, file_digest, list_product, read_manifest
+from tasks.engine.workspace import Workspace
+
+Stat = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is found at an address. `manifest` is None unless the product is whole."""
+
+    manifest: Manifest | None
+    fault: str | None = None
+    """Why there is no whole product: missing, or which file is damaged."""
+
+    @property
+    def is_missing(self) -> bool:
+        return self.manifest is None and self.fault is None
+
+
+def prove(workspace: Workspace, address: str, *, in_full: bool = False) -> Proof:
+    """Check every file of the product at an address against its manifest.
+
+    Args:
+        in_full: hash every byte, also where size, times and inode are those of the last proof.
+    """
+    folder = workspace.path(address)
+    if not folder.is_dir():
+        return Proof(None)
+    try:
+        manifest = read_manifest(folder)
+    except FileNotFoundError:
+        return Proof(None, f"{address} has no manifest")
+    except Damaged:
+        return Proof(None, f"{address}/{MANIFEST} was changed")
+    fault = _fault(workspace, folder, manifest, in_full)
+    return Proof(None, f"{address}/{fault}") if fault else Proof(manifest)
+
+
+def _fault(workspace: Workspace, folder: Path, manifest: Manifest, in_full: bool) -> str | None:
+    found = list_product(folder)
+    for name in sorted(set(manifest.files) ^ set(found)):
+        return f"{name} is missing" if name in manifest.files else f"{name} does not belong there"
+    digests = digests_of(workspace, folder, found, in_full=in_full)
+    for name, entry in manifest.files.items():
+        if digests[name] != entry.sha256:
+            return f"{name} was changed"
+    return None
+
+
+def digests_of(
+    workspace: Workspace, folder: Path, names: Sequence[str], *, in_full: bool = False
+) -> dict[str, str]:
+    """SHA-256 of files in a folder, remembered as long as their stat does not change."""
+    place = hashlib.sha256(workspace.address(folder).encode()).hexdigest()[:24]
+    memory = workspace.private / "proofs" / f"{place}.json"
+    known = {} if in_full else _load(memory)
+    digests, facts = {}, {}
+    for name in names:
+        path = folder / name
+        stat = _stat(path)
+        before = known.get(name)
+        digests[name] = before[1] if before and before[0] == list(stat) else file_digest(path)
+        facts[name] = [list(stat), digests[name]]
+    if facts != known:
+        _save(memory, facts)
+    return digests
+
+
+def _stat(path: Path) -> Stat:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
+def _load(memory: Path) -> dict[str, list]:  # type: ignore[type-arg]
+    try:
+        return dict(json.loads(memory.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _save(memory: Path, facts: dict[str, list]) -> None:  # type: ignore[type-arg]
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    scratch = memory.with_suffix(f".{os.getpid()}.{id(facts)}")
+    scratch.write_text(json.dumps(facts))
+    scratch.replace(memory)

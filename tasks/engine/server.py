@@ -1,0 +1,129 @@
+"""One Prefect server for all runs of a workspace that happen at the same time.
+
+The first run starts it, later ones share it, and it goes when nobody holds `users.lock` any more: the
+kernel frees that lock however a run ends. `lm up` is one more user, which stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.engine.locks import is_held, lock
+from tasks.engine.workspace import Workspace, find_workspace
+
+STARTUP_SECONDS = 180
+
+
+class NoServer(RuntimeError):
+    """Prefect's server did not come up."""
+
+
+def prefect_environment(workspace: Workspace) -> dict[str, str]:
+    """What Prefect has to be told before it is imported: its home is inside the workspace."""
+    home = workspace.private / "prefect"
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+        "PREFECT_LOCAL_STORAGE_PATH": str(workspace.private / "records"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_SETTINGS_PATH": str(Path(__file__).with_name("prefect_logging.yaml")),
+        "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "DO_NOT_TRACK": "true",
+    }
+
+
+@contextmanager
+def prefect_server(workspace: Workspace, port: int | None = None) -> Iterator[str]:
+    """The address of the workspace's Prefect API, alive until the last user leaves.
+
+    Raises:
+        NoServer: it did not answer in time; the error names its log.
+    """
+    home = workspace.private / "prefect"
+    with lock(home / "users.lock", shared=True):
+        with lock(home / "start.lock"):
+            # Under a lock: two servers that set up one new database at once fail.
+            url = _alive(home) or _start(workspace, home, port or _free_port())
+        yield url
+
+
+def _alive(home: Path) -> str | None:
+    try:
+        url: str = json.loads((home / "server.json").read_text())["url"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return url if _is_healthy(url) else None
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _start(workspace: Workspace, home: Path, port: int) -> str:
+    log = home / "server.log"
+    command = [sys.executable, "-m", "tasks.engine.server", str(port)]
+    environment = os.environ | prefect_environment(workspace) | {
+        "LM_WORKSPACE": str(workspace.root),
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_LOGGING_SETTINGS_PATH": "",
+    }
+    environment.pop("PREFECT_API_URL", None)
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{port}/api"
+    until = time.monotonic() + STARTUP_SECONDS
+    while not _is_healthy(url):
+        if process.poll() is not None or time.monotonic() > until:
+            raise NoServer(f"Prefect's server did not start; its log is {log}")
+        time.sleep(0.2)
+    (home / "server.json").write_text(json.dumps({"url": url, "pid": process.pid}))
+    return url
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def main(port: str) -> None:
+    """Serve until no run of the workspace is left."""
+    home = find_workspace().private / "prefect"
+    environment = {name: value for name, value in os.environ.items() if value}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+    server = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        while server.poll() is None:
+            time.sleep(1)
+            if not is_held(home / "users.lock"):
+                break
+    finally:
+        (home / "server.json").unlink(missing_ok=True)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,129 @@
+"""One run of a flow: its workspace, its options, and whoever listens and keeps track."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+from lmcore.lineage import Manifest
+from tasks.engine.artifact import Artifact
+from tasks.engine.code import CodeReader
+from tasks.engine.key import CODE_ROOT
+from tasks.engine.step import Memo, Step
+from tasks.engine.store import Store
+from tasks.engine.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a call."""
+
+    action: str
+    """`reused`, `restored`, `built` or `rebuilt`."""
+    manifest: Manifest
+    why: str = ""
+    seconds: float = 0.0
+
+
+class Listener(Protocol):
+    """Who is told what happens: the terminal, Prefect's logs, a test."""
+
+    def started(self, label: str) -> None: ...
+    def progressed(self, label: str, figures: Mapping[str, Any]) -> None: ...
+    def said(self, label: str, text: str) -> None: ...
+    def finished(self, label: str, outcome: Outcome) -> None: ...
+
+
+class Silent:
+    """A listener that tells nobody."""
+
+    def started(self, label: str) -> None: ...
+    def progressed(self, label: str, figures: Mapping[str, Any]) -> None: ...
+    def said(self, label: str, text: str) -> None: ...
+    def finished(self, label: str, outcome: Outcome) -> None: ...
+
+
+class StepRun(Protocol):
+    """Where one executed step's metrics go."""
+
+    run_id: str
+
+    def log_metrics(self, rows: Sequence[Mapping[str, Any]]) -> None: ...
+
+
+class Tracker(Protocol):
+    """Who keeps the books: MLflow, or nobody."""
+
+    def step(
+        self, step: Step[Any, Any], label: str, key: str, arguments: Mapping[str, Any]
+    ) -> AbstractContextManager[StepRun | None]: ...
+
+    def made(self, run: StepRun | None, artifact: Artifact, manifest: Manifest) -> None: ...
+
+    def reused(self, label: str, manifest: Manifest) -> None: ...
+
+
+class NoTracker:
+    """Keeps no books."""
+
+    def step(self, *_: Any) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def made(self, *_: Any) -> None: ...
+    def reused(self, *_: Any) -> None: ...
+
+
+@dataclass
+class Session:
+    """Everything that the steps of one run share."""
+
+    workspace: Workspace
+    flow: str = ""
+    experiment: str = ""
+    forced: frozenset[str] = frozenset()
+    """Labels `step name` whose products are made again even if they are whole."""
+    until: str | None = None
+    """The step after which the run ends."""
+    verify: bool = False
+    """Hash every byte instead of trusting an unchanged stat."""
+    refresh: bool = False
+    """Make again what was made by other versions of the libraries that make bits."""
+    keep_copies: bool = True
+    listener: Listener = field(default_factory=Silent)
+    tracker: Tracker = field(default_factory=NoTracker)
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    prefect_run_id: str | None = None
+    memo: Memo = field(default_factory=Memo)
+    _reached: bool = field(default=False, init=False)
+
+    def begin(self, step: Step[Any, Any]) -> None:
+        """Called before each call that was not made yet in this run.
+
+        Raises:
+            ReachedUntil: the step that the run was to end with is behind us.
+        """
+        if step.name == self.until:
+            self._reached = True
+        elif self._reached:
+            raise ReachedUntil
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.workspace)
+
+    @cached_property
+    def code(self) -> CodeReader:
+        return CodeReader(CODE_ROOT, self.workspace.private / "code-facts.json")
+
+
+def label_of(step: Step[Any, Any], arguments: Mapping[str, Any]) -> str:
+    """How a call is named on screens and in options: `train_tokenizer demo`."""
+    return f"{step.name} {arguments['name']}"
+
+
+class ReachedUntil(Exception):  # noqa: N818
+    """Ends a flow after the step that `--until` names; no error."""

@@ -1,0 +1,237 @@
+"""`@step` turns a function that fills a folder into a cached, proved, resumable piece of a flow.
+
+    @step(makes=Tokenizer)
+    def train_tokenizer(build: Build, corpus: Corpus, settings: TokenizerConfig, *, name: str) -> Facts:
+        return bpe.train_tokenizer(build.path(corpus), build.folder, settings)
+
+    tokenizer = train_tokenizer(corpus, settings, name="demo")          # a Tokenizer: path + digest
+
+Who calls decides what a call does: a plan computes its key, a run reuses or builds the product.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+
+from lmcore.config import Config
+from lmcore.lineage import Facts
+from tasks.engine.artifact import Artifact, is_artifact_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+P = ParamSpec("P")
+A = TypeVar("A", bound=Artifact)
+A_co = TypeVar("A_co", bound=Artifact, covariant=True)
+
+
+class Future(Protocol[A_co]):
+    """An artifact that a parallel branch is still making; steps take it wherever they take the artifact."""
+
+    def result(self) -> A_co: ...
+
+
+@dataclass(frozen=True)
+class Done(Generic[A]):
+    """A future that was ready from the start."""
+
+    artifact: A
+
+    def result(self) -> A:
+        return self.artifact
+
+
+@dataclass
+class Build:
+    """What a step's function is given: an empty (or, when resumed, half-filled) folder, and ways to report."""
+
+    folder: Path
+    workspace_root: Path
+    carried: Path | None = None
+    """The file that the previous version of this product hands on, see `step(carries=...)`."""
+    on_progress: Callable[[Mapping[str, Any]], None] = lambda _: None
+    on_metrics: Callable[[list[dict[str, Any]]], None] = lambda _: None
+
+    def path(self, artifact: Artifact) -> Path:
+        """Where an input lies."""
+        return self.workspace_root / artifact.address
+
+    def progress(self, done: int, total: int, **figures: Any) -> None:
+        """Move the progress bar: `figures` stand behind it."""
+        self.on_progress({"done": done, "total": total, **figures})
+
+    def say(self, text: str) -> None:
+        """A line that stays on the screen and in Prefect's log."""
+        self.on_progress({"say": text})
+
+    def metrics(self, rows: list[dict[str, Any]]) -> None:
+        """Metrics for the tracker: each {"name", "value", "step"}."""
+        self.on_metrics(rows)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a step is expected to take."""
+
+    seconds: float
+    memory: float
+    """Bytes at the peak."""
+    disk: float
+    """Bytes of the product."""
+
+
+Forecaster = Callable[[Mapping[str, Any]], Forecast]
+"""From a call's arguments, whose artifacts have at least a guessed size."""
+
+
+@dataclass(frozen=True)
+class Step(Generic[P, A]):
+    """A function of a flow with a key; see `step`."""
+
+    function: Callable[Concatenate[Build, P], Facts]
+    makes: type[A]
+    forecast: Forecaster
+    carries: str | None = None
+    is_resumable: bool = False
+    ignores: tuple[str, ...] = ()
+    is_registered: Callable[[Path, Path], bool] | None = None
+    """For a step with an effect outside its folder: (workspace, product) -> whether the effect still holds."""
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def entry(self) -> str:
+        """Where the code fingerprint starts."""
+        return f"{self.function.__module__}:{self.name}"
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        signature = inspect.signature(self.function)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Arguments by name, defaults filled in, settings resolved for this machine."""
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return {
+            name: value.resolved() if isinstance(value, Config) else value
+            for name, value in bound.arguments.items()
+        }
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> A:
+        artifact: A = current().call(self, self.bind(*args, **kwargs))
+        return artifact
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[A]:
+        """Start it in a parallel branch; arguments may be futures."""
+        future: Future[A] = current().submit(self, self.bind(*args, **kwargs))
+        return future
+
+
+def step(
+    *,
+    makes: type[A],
+    forecast: Forecaster = lambda _: Forecast(seconds=1.0, memory=2e8, disk=1e5),
+    carries: str | None = None,
+    resumable: bool = False,
+    ignores: tuple[str, ...] = (),
+    is_registered: Callable[[Path, Path], bool] | None = None,
+) -> Callable[[Callable[Concatenate[Build, P], Facts]], Step[P, A]]:
+    """Make a step of a function `(build, ..., *, name) -> facts` that fills `build.folder`.
+
+    Artifacts among its arguments are inputs and stand in the key by digest; the rest are settings and stand
+    there by value, but for `name` and those in `ignores`.
+
+    Args:
+        makes: the kind of product.
+        forecast: what a first run is expected to take; later ones are scaled from the last.
+        carries: a file of the product that the next version starts from (a ledger). The one used stands in
+            the key, so the chain of versions is reproducible.
+        resumable: keep a killed run's scratch folder for the next one.
+        ignores: parameters that do not change the bytes: thread counts and the like.
+    """
+
+    def decorate(function: Callable[Concatenate[Build, P], Facts]) -> Step[P, A]:
+        return Step(function, makes, forecast, carries, resumable, ignores, is_registered)
+
+    return decorate
+
+
+class Executor(Protocol):
+    """Who decides what a call of a step does."""
+
+    session: Any
+    """The run that the steps belong to; a `Session`."""
+
+    def call(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Any: ...
+
+    def submit(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Any: ...
+
+
+_executor: ContextVar[Executor | None] = ContextVar("executor", default=None)
+
+
+def current() -> Executor:
+    """The executor in charge.
+
+    Raises:
+        RuntimeError: a step was called outside a flow.
+    """
+    executor = _executor.get()
+    if executor is None:
+        raise RuntimeError("a step was called outside a run; use tasks.engine.run.run_flow or `lm`")
+    return executor
+
+
+@contextmanager
+def executing(executor: Executor) -> Iterator[None]:
+    """Put an executor in charge of the steps called inside."""
+    token = _executor.set(executor)
+    try:
+        yield
+    finally:
+        _executor.reset(token)
+
+
+def unwrap(value: Any) -> Any:
+    """Futures and artifacts spelled as JSON become artifacts, also inside lists."""
+    if isinstance(value, Artifact):
+        return value
+    if is_artifact_json(value):
+        return Artifact.from_json(value)
+    if isinstance(value, list | tuple):
+        return [unwrap(item) for item in value]
+    if hasattr(value, "result") and callable(value.result):
+        return unwrap(value.result())
+    return value
+
+
+@dataclass
+class Memo:
+    """Calls already made in this run: a larger flow calls its parts again and gets the same answer."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+
+    def identity(self, step: Step[Any, Any], arguments: dict[str, Any]) -> str:
+        return f"{step.name}({', '.join(f'{name}={_identity(value)}' for name, value in arguments.items())})"
+
+
+def _identity(value: Any) -> str:
+    if isinstance(value, Done):
+        value = value.artifact
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_identity, value)) + "]"
+    if isinstance(value, Config):
+        return value.model_dump_json()
+    if isinstance(value, Artifact):
+        return f"{value.address}@{value.digest}"
+    return f"future {id(value)}" if hasattr(value, "result") else repr(value)

@@ -1,0 +1,210 @@
+"""Where products live: built in scratch, sealed by a manifest, moved into place in one rename."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import time
+from contextlib import AbstractContextManager
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmcore.lineage import (
+    FileEntry,
+    Manifest,
+    content_digest,
+    file_digest,
+    list_product,
+    write_manifest,
+)
+from tasks.engine.key import Address
+from tasks.engine.locks import lock
+from tasks.engine.proof import Proof, prove
+from tasks.engine.workspace import Workspace
+
+_EXCHANGE = 2
+_AT_CWD = -100
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Where else a product's bytes lie, remembered under its key. Checked before it is believed."""
+
+    digest: str
+    dvc: str | None = None
+    """MD5 of the folder in DVC's cache."""
+    registry: str | None = None
+    """Folder of the copy that MLflow keeps, relative to the workspace."""
+
+
+class Store:
+    """Products of one workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.private = workspace.private
+
+    # -- locks ---------------------------------------------------------------------------------
+
+    def building(self, path: str, on_wait: Callable[[], None] | None = None) -> AbstractContextManager[None]:
+        """Held by the one process that makes what belongs at an address."""
+        return lock(self._lock_file("build", path), on_wait=on_wait)
+
+    def reading(self, path: str) -> AbstractContextManager[None]:
+        """Held while a product is read, so that no other version takes its place meanwhile."""
+        return lock(self._lock_file("use", path), shared=True)
+
+    def build_lock(self, path: str) -> Path:
+        return self._lock_file("build", path)
+
+    def _lock_file(self, kind: str, path: str) -> Path:
+        return self.private / "locks" / f"{path.replace('/', '~')}.{kind}"
+
+    # -- what is there ---------------------------------------------------------------------------
+
+    def find(self, address: Address, *, in_full: bool = False) -> Proof:
+        """The whole product with this key, or what is wrong. Another key at a fixed path is a miss."""
+        proof = prove(self.workspace, address.path, in_full=in_full)
+        return proof if proof.manifest is None or proof.manifest.key == address.key else Proof(None)
+
+    def remembered(self, key: str) -> Manifest | None:
+        """The manifest that a product of this key had, whether or not the product is still there."""
+        try:
+            document = json.loads((self.private / "manifests" / f"{key}.json").read_text())
+            return Manifest(**document)
+        except (OSError, ValueError):
+            return None
+
+    def last(self, step: str, name: str) -> Manifest | None:
+        """The manifest of what this step last made or reused under this name."""
+        try:
+            return self.remembered((self.private / "last" / f"{step}@{name}").read_text().strip())
+        except OSError:
+            return None
+
+    def last_of(self, step: str) -> Manifest | None:
+        """The manifest of what this step made most recently under any name."""
+        notes = (self.private / "last").glob(f"{step}@*")
+        latest = max(notes, key=lambda note: note.stat().st_mtime_ns, default=None)
+        return self.remembered(latest.read_text().strip()) if latest else None
+
+    def remember(self, manifest: Manifest) -> None:
+        """Keep a copy of a manifest to explain later plans from; it is never taken for a product."""
+        _write(self.private / "manifests" / f"{manifest.key}.json", manifest.model_dump_json())
+
+    def use(self, step: str, name: str, key: str) -> None:
+        """Note what stands under a name now."""
+        _write(self.private / "last" / f"{step}@{name}", key)
+
+    def copies(self, key: str) -> Copies | None:
+        try:
+            return Copies(**json.loads((self.private / "copies" / f"{key}.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def remember_copy(self, key: str, copies: Copies) -> None:
+        _write(self.private / "copies" / f"{key}.json", json.dumps(vars(copies)))
+
+    # -- making -----------------------------------------------------------------------------------
+
+    def scratch(self, step: str, key: str, *, keep: bool) -> Path:
+        """The folder in which a product is built; emptied unless a killed run's work is to be kept."""
+        folder = self.private / "scratch" / f"{step}-{key[:16]}"
+        if folder.exists() and not keep:
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def seal(self, folder: Path, **known: Any) -> Manifest:
+        """Digest what lies in a scratch folder and write its manifest, the last of its files."""
+        files = {
+            name: FileEntry(size=(folder / name).stat().st_size, sha256=file_digest(folder / name))
+            for name in list_product(folder)
+        }
+        digest = content_digest({name: entry.sha256 for name, entry in files.items()})
+        manifest = Manifest(files=files, digest=digest, **known)
+        write_manifest(manifest, folder)
+        for path in [*folder.rglob("*"), folder]:
+            _sync(path)
+        return manifest
+
+    def place(self, folder: Path, path: str, *, set_aside: bool) -> Path | None:
+        """Move a sealed scratch folder to its address; what was there is set aside or removed.
+
+        Waits until nobody reads the product that it replaces. Returns where the old one was put.
+        """
+        target = self.workspace.path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with lock(self._lock_file("use", path)):
+            if not target.exists():
+                os.rename(folder, target)
+                _sync(target.parent)
+                return None
+            _exchange(folder, target)
+            _sync(target.parent)
+            if set_aside:
+                return self.set_aside(folder, path)
+            shutil.rmtree(folder)
+            return None
+
+    def remove_damaged(self, path: str) -> Path | None:
+        """Set what lies at an address aside, under the lock that keeps readers out."""
+        target = self.workspace.path(path)
+        with lock(self._lock_file("use", path)):
+            return self.set_aside(target, path) if target.exists() else None
+
+    def set_aside(self, folder: Path, path: str) -> Path:
+        aside = self.private / "aside" / f"{path.replace('/', '~')}.{time.time_ns()}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(folder, aside)
+        return aside
+
+    def link(self, step: str, name: str, address: Address) -> None:
+        """`models/<name>/<step>` -> the product: experiments share products, and each finds its own."""
+        home, _, product = address.path.partition("/")
+        link = self.workspace.path(home) / name / step
+        link.parent.mkdir(parents=True, exist_ok=True)
+        target = Path("..") / product
+        if link.is_symlink() and link.readlink() == target:
+            return
+        fresh = link.with_name(f".{step}.{os.getpid()}")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(target)
+        fresh.replace(link)
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a small file in one step, only when its content changes."""
+    try:
+        if path.read_text() == text:
+            return
+    except OSError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    scratch.write_text(text)
+    scratch.replace(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Swap two folders in one step; where the file system cannot, in two renames under the caller's lock."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        paths = (os.fsencode(one), os.fsencode(other))
+        if libc.renameat2(_AT_CWD, paths[0], _AT_CWD, paths[1], _EXCHANGE) == 0:
+            return
+    between = other.with_name(f".{other.name}.{os.getpid()}")
+    os.rename(other, between)
+    os.rename(one, other)
+    os.rename(between, one)

@@ -1,0 +1,335 @@
+"""What a call of a step comes to: reuse what is proved, restore what a copy is left of, else build.
+
+Under one lock per address, verified again once it is held: another process may have made the product.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lmcore.config import SettingsError, canonical
+from lmcore.lineage import Manifest, file_digest
+from tasks.engine.artifact import Artifact
+from tasks.engine.key import Address, address_of, environment, flat_inputs, inputs_of, key_document
+from tasks.engine.meter import Meter
+from tasks.engine.proof import Proof, prove
+from tasks.engine.session import Outcome, Session, label_of
+from tasks.engine.step import Build, Step
+from tasks.engine.store import Copies
+
+Call = tuple[Step[Any, Any], Mapping[str, Any]]
+
+
+class StepError(SettingsError):
+    """A step could not do its work, and the text says why and what to do."""
+
+
+def locate(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]) -> Address:
+    """Key and address of a call whose inputs are all known."""
+    document = key_document(step, arguments, session.code)
+    if step.carries:
+        document["carried"] = _carried_digest(session, step, arguments["name"], document)
+    return address_of(step, arguments["name"], canonical(document))
+
+
+def _carried_digest(session: Session, step: Step[Any, Any], name: str, document: dict[str, Any]) -> str | None:
+    """Digest of the ledger that this version starts from: that of the version before it.
+
+    A product made from the same inputs keeps the ledger that it was made with, or the ledger which it
+    wrote itself would change its own key.
+    """
+    path = address_of(step, name, document).path
+    before = prove(session.workspace, path).manifest or session.store.last(step.name, name)
+    if before is None or before.step != step.name:
+        return None
+    earlier = dict(before.key_document)
+    carried: str | None = earlier.pop("carried", None)
+    if earlier == canonical(document):
+        return carried
+    assert step.carries
+    written = before.files[step.carries].sha256
+    return written if _carried_file(session, path, step.carries, written) else None
+
+
+def _carried_file(session: Session, path: str, name: str, digest: str | None) -> Path | None:
+    """A ledger of that digest: the kept copy, or the one in the product that is about to be replaced."""
+    kept = session.workspace.private / "carried" / str(digest)
+    present = session.workspace.path(path) / name
+    for file in (kept, present):
+        if digest and file.is_file() and file_digest(file) == digest:
+            return file
+    return None
+
+
+def find(session: Session, step: Step[Any, Any], label: str, address: Address) -> Proof:
+    """The whole product of a call, unless it is to be made again."""
+    if label in session.forced:
+        return Proof(None, "forced")
+    proof = session.store.find(address, in_full=session.verify)
+    if proof.manifest is None:
+        return proof
+    if session.refresh and (drift := drifted(proof.manifest)):
+        return Proof(None, drift)
+    if step.is_registered and not step.is_registered(
+        session.workspace.root, session.workspace.path(address.path)
+    ):
+        return Proof(None, "the registry no longer holds it")
+    return proof
+
+
+def drifted(manifest: Manifest) -> str | None:
+    """What of the libraries that make bits is another version now."""
+    now = environment()
+    changes = [
+        f"made with {name} {was}, now {now[name]}"
+        for name, was in manifest.environment.items()
+        if name in now and name != "python" and now[name] != was
+    ]
+    return "; ".join(changes) or None
+
+
+def settle(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]) -> tuple[Address, Outcome | None]:
+    """Reuse or restore; None when the product has to be built."""
+    address, label = locate(session, step, arguments), label_of(step, arguments)
+    proof = find(session, step, label, address)
+    if proof.manifest:
+        return address, _keep(session, step, arguments, address, Outcome("reused", proof.manifest))
+    if label in session.forced or not can_restore(session, address):
+        return address, None
+    with session.store.building(address.path):
+        proof = session.store.find(address)
+        if proof.manifest:
+            return address, Outcome("reused", proof.manifest)
+        manifest = _restore(session, step, address)
+    if manifest is None:
+        return address, None
+    why = proof.fault or f"{address.path} was missing"
+    return address, _keep(session, step, arguments, address, Outcome("restored", manifest, why))
+
+
+def can_restore(session: Session, address: Address) -> bool:
+    """Whether a copy is left in DVC's cache or in MLflow, without importing either."""
+    copies = session.store.copies(address.key)
+    if copies is None:
+        return False
+    if copies.dvc:
+        from tasks.versioning import has
+
+        if has(session.workspace.root, copies.dvc):
+            return True
+    return bool(copies.registry and session.workspace.path(copies.registry).is_dir())
+
+
+def _restore(session: Session, step: Step[Any, Any], address: Address) -> Manifest | None:
+    """Bring a product back from a copy; None when the copy is damaged as well."""
+    copies = session.store.copies(address.key)
+    assert copies
+    scratch = session.store.scratch(f"restore-{step.name}", address.key, keep=False)
+    try:
+        _fetch(session, copies, scratch)
+    except (OSError, ValueError) as error:
+        session.listener.said(step.name, f"the copy of {address.path} is of no use: {error}")
+        shutil.rmtree(scratch, ignore_errors=True)
+        return None
+    proof = prove(session.workspace, session.workspace.address(scratch), in_full=True)
+    if proof.manifest is None or proof.manifest.key != address.key:
+        shutil.rmtree(scratch)
+        return None
+    session.store.place(scratch, address.path, set_aside=True)
+    return session.store.find(address).manifest
+
+
+def _fetch(session: Session, copies: Copies, folder: Path) -> None:
+    if copies.dvc:
+        from tasks.versioning import restore
+
+        restore(session.workspace.root, copies.dvc, folder)
+    elif copies.registry:
+        shutil.copytree(session.workspace.path(copies.registry), folder, dirs_exist_ok=True)
+
+
+def _keep(
+    session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], address: Address, outcome: Outcome
+) -> Outcome:
+    """Note what now stands under the name, and see that data has a second copy."""
+    store, manifest, name = session.store, outcome.manifest, arguments["name"]
+    store.remember(manifest)
+    store.use(step.name, name, manifest.key)
+    if not step.makes.is_data():
+        store.link(step.name, name, address)
+    elif session.keep_copies and store.copies(manifest.key) is None:
+        from tasks.versioning import take
+
+        md5 = take(session.workspace.root, session.workspace.path(address.path))
+        store.remember_copy(manifest.key, Copies(manifest.digest, dvc=md5))
+    if step.carries and (digest := manifest.files[step.carries].sha256):
+        kept = session.workspace.private / "carried" / digest
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            scratch = kept.with_name(f".{digest}.{os.getpid()}")
+            shutil.copyfile(session.workspace.path(address.path) / step.carries, scratch)
+            scratch.replace(kept)
+    return outcome
+
+
+def perform(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]) -> Artifact:
+    """Do a call: the artifact that it returns is proved, restored or just built."""
+    label = label_of(step, arguments)
+    address, outcome = settle(session, step, arguments)
+    if outcome is None:
+        waiting = lambda: session.listener.said(label, "another run is making this; waiting for it")  # noqa: E731
+        with session.store.building(address.path, on_wait=waiting):
+            proof = find(session, step, label, address)
+            if proof.manifest:
+                outcome = Outcome("reused", proof.manifest, "another run made it")
+            else:
+                outcome = _build(session, step, arguments, address, proof)
+        _keep(session, step, arguments, address, outcome)
+    tell(session, step, arguments, outcome)
+    return artifact_of(step, arguments["name"], address, outcome.manifest)
+
+
+def tell(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], outcome: Outcome) -> None:
+    """Report what became of a call."""
+    label = label_of(step, arguments)
+    if outcome.action in ("reused", "restored"):
+        session.tracker.reused(label, outcome.manifest)
+    session.listener.finished(label, outcome)
+
+
+def artifact_of(step: Step[Any, Any], name: str, address: Address, manifest: Manifest) -> Artifact:
+    made: Artifact = step.makes(address.path, name, manifest.digest, manifest.key, manifest.size)
+    return made
+
+
+def _build(
+    session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], address: Address, proof: Proof
+) -> Outcome:
+    label, store = label_of(step, arguments), session.store
+    session.listener.started(label)
+    _check_space(session, step, arguments)
+    scratch = store.scratch(step.name, address.key, keep=step.is_resumable)
+    build = Build(
+        scratch,
+        session.workspace.root,
+        _carried_file(session, address.path, step.carries, address.document["carried"]) if step.carries else None,
+        on_progress=lambda figures: _report(session, label, figures),
+    )
+    with ExitStack() as held, Meter() as meter:
+        for _, artifact in flat_inputs(arguments):
+            held.enter_context(store.reading(artifact.address))
+            _check_input(session, artifact)
+        run = held.enter_context(session.tracker.step(step, label, address.key, arguments))
+        if run:
+            build.on_metrics = run.log_metrics
+        facts = _call(step, build, arguments)
+        manifest = store.seal(
+            scratch,
+            step=step.name,
+            name=arguments["name"],
+            key=address.key,
+            key_document=address.document,
+            inputs={name: _addresses(value) for name, value in inputs_of(arguments).items()},
+            facts=dict(facts),
+            environment=environment(),
+            provenance=_provenance(session, step, arguments, meter, run.run_id if run else None),
+        )
+        outcome = _put_in_place(session, label, address, scratch, manifest, proof)
+        session.tracker.made(run, artifact_of(step, arguments["name"], address, outcome.manifest), outcome.manifest)
+    return outcome
+
+
+def _call(step: Step[Any, Any], build: Build, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        facts: Mapping[str, Any] = step.function(build, **arguments)
+    except BaseException as error:
+        if not step.is_resumable:
+            shutil.rmtree(build.folder, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno == 28:
+            free = shutil.disk_usage(build.workspace_root).free
+            raise StepError(
+                f"{step.name}: the disk is full ({free / 1e6:,.0f} MB left); make room and run again, "
+                "nothing that was finished is lost"
+            ) from error
+        raise
+    return facts
+
+
+def _put_in_place(
+    session: Session, label: str, address: Address, scratch: Path, manifest: Manifest, proof: Proof
+) -> Outcome:
+    seconds = manifest.provenance["seconds"]
+    present = session.store.find(address).manifest
+    if present and present.digest == manifest.digest:
+        shutil.rmtree(scratch)
+        return Outcome("rebuilt", present, "same bytes as before", seconds)
+    if present:
+        aside = session.store.place(scratch, address.path, set_aside=True)
+        where = session.workspace.address(aside) if aside else ""
+        why = f"not deterministic: other bytes than before, which are now in {where}"
+        session.listener.said(label, why)
+        return Outcome("rebuilt", manifest, why, seconds)
+    is_damaged = prove(session.workspace, address.path).fault is not None
+    session.store.place(scratch, address.path, set_aside=is_damaged)
+    return Outcome("built", manifest, proof.fault or "", seconds)
+
+
+def _check_space(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]) -> None:
+    wanted = step.forecast(arguments).disk
+    free = shutil.disk_usage(session.workspace.root).free
+    if wanted > free:
+        raise StepError(
+            f"{step.name} needs about {wanted / 1e6:,.0f} MB of disk and {free / 1e6:,.0f} MB are free; "
+            "make room and run again"
+        )
+
+
+def _check_input(session: Session, artifact: Artifact) -> None:
+    """Refuse an input that another run has replaced since this run proved it."""
+    if artifact.key is None:
+        return
+    proof = prove(session.workspace, artifact.address)
+    if proof.manifest is None or proof.manifest.digest != artifact.digest:
+        fault = proof.fault or "another run replaced it"
+        raise StepError(f"{artifact.address} changed while this run was using it ({fault}); run again")
+
+
+def _report(session: Session, label: str, figures: Mapping[str, Any]) -> None:
+    if "say" in figures:
+        session.listener.said(label, figures["say"])
+    else:
+        session.listener.progressed(label, figures)
+
+
+def _addresses(value: Artifact | list[Artifact]) -> Any:
+    return [item.to_json() for item in value] if isinstance(value, list) else value.to_json()
+
+
+def _provenance(
+    session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], meter: Meter, mlflow_run_id: str | None
+) -> dict[str, Any]:
+    from tasks.versioning import git_state
+
+    return {
+        "run": session.run_id,
+        "flow": session.flow,
+        "experiment": session.experiment,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(meter.seconds, 3),
+        "cpu_seconds": round(meter.cpu_seconds, 3),
+        "peak_memory": meter.peak_memory,
+        "forecast_seconds": round(step.forecast(arguments).seconds, 3),
+        "git": git_state(session.workspace.root),
+        "host": socket.gethostname(),
+        "prefect_run_id": session.prefect_run_id,
+        "mlflow_run_id": mlflow_run_id,
+    }
+
+

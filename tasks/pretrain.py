@@ -1,0 +1,91 @@
+"""Shards become a model, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lmcore.lineage import Facts
+from lmcore.models.settings import TransformerConfig
+from lmcore.runtime import usable_cores
+from lmcore.train.settings import TrainConfig
+from tasks.artifacts import Checkpoint, Shards, Tokenizer
+from tasks.engine.step import Build, Forecast, step
+from tasks.subprocesses import Follower, run_and_follow
+
+ENTRY = "lmcore.train.pretrain:pretrain"
+"""What the subprocess runs; the code fingerprint starts there too."""
+
+NOMINAL_FLOPS = 1.5e11
+"""Floating-point operations per second that training reaches on two plain cores."""
+
+
+def _forecast(arguments: Mapping[str, Any]) -> Forecast:
+    model, train = arguments["model"], arguments["train"]
+    # A vocabulary of 4,096 until the tokenizer is there to ask.
+    parameters = model.num_parameters(4096)
+    tokens = train.steps * train.batch_size * model.context_tokens
+    attention = 12 * model.num_layers * model.width * model.context_tokens
+    seconds = 5 + (6 * parameters + attention) * tokens / NOMINAL_FLOPS
+    activations = train.batch_size * model.context_tokens * (4096 * 6 + 40 * model.width * model.num_layers)
+    return Forecast(seconds, memory=4e8 + 16 * parameters + activations, disk=4.2 * parameters)
+
+
+@step(makes=Checkpoint, forecast=_forecast, resumable=True)
+def pretrain_model(
+    build: Build, shards: Shards, tokenizer: Tokenizer, model: TransformerConfig, train: TrainConfig, *, name: str
+) -> Facts:
+    """Train from scratch and keep the best checkpoint by validation; a killed run is continued bit for bit."""
+    request = {
+        "model": model.model_dump(mode="json"),
+        "train": train.model_dump(mode="json"),
+        "shards": str(build.path(shards)),
+        "tokenizer": str(build.path(tokenizer)),
+        "out": str(build.folder),
+        "threads": usable_cores(),
+    }
+    follower = Watch(build, train.steps)
+    run_and_follow("lmcore.train", request, build.folder, follower)
+    facts: dict[str, Any] = json.loads((build.folder / "facts.json").read_text())
+    return facts
+
+
+class Watch(Follower):
+    """Turns what the trainer writes into a progress bar, sample lines and metrics."""
+
+    files = ("metrics.jsonl", "log/timings.jsonl", "samples.jsonl")
+
+    def __init__(self, build: Build, steps: int) -> None:
+        self.build = build
+        self.steps = steps
+        self.latest: dict[str, Any] = {}
+
+    def rows(self, file: str, rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            if file == "samples.jsonl":
+                self.build.say(f"step {row['step']}: {row['prompt']}|{row['text']}")
+            else:
+                self.latest.update(row)
+        if file != "samples.jsonl":
+            self.build.progress(self.latest.get("step", 0), self.steps, **_shown(self.latest))
+            self.build.metrics([metric for row in rows for metric in _metrics(row)])
+
+
+def _shown(latest: Mapping[str, Any]) -> dict[str, str]:
+    shown = {}
+    if "loss" in latest:
+        shown["loss"] = f"{latest['loss']:.3f}"
+    if latest.get("validation_bits_per_byte") is not None:
+        shown["validation"] = f"{latest['validation_bits_per_byte']:.3f} bits/byte"
+    if "tokens_per_second" in latest:
+        shown["speed"] = f"{latest['tokens_per_second']:,.0f} tokens/s"
+    return shown
+
+
+def _metrics(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "value": value, "step": row["step"]}
+        for name, value in row.items()
+        if name != "step" and isinstance(value, int | float)
+    ]

@@ -1,0 +1,18 @@
+"""Settings of the tasks that talk to services."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from lmcore.config import Config
+
+
+class RegistrationConfig(Config):
+    """Under which name a model stands in the registry."""
+
+    model: str | None = Field(None, pattern=r"^[^/:]+$")
+    """The registered model's name; the experiment's name if left out."""
+    alias: str = Field("champion", pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
+    """What the new version is found by; it moves here from the version that has it."""
+    example_prompt: str = "It is a truth"
+    """Shown with the model, and run once when it is stored."""

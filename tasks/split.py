@@ -1,0 +1,33 @@
+"""Distinct documents become a corpus with three sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lmcore.corpus.settings import SplitConfig
+from lmcore.lineage import Facts
+from tasks.artifacts import Corpus, DistinctDocuments, Documents, RawDocuments
+from tasks.engine.step import Build, Forecast, step
+
+
+def _forecast(arguments: Mapping[str, Any]) -> Forecast:
+    size = arguments["distinct"].size
+    return Forecast(seconds=0.3 + size / 8e6, memory=1e8 + 3 * size, disk=1.1 * size)
+
+
+@step(makes=Corpus, forecast=_forecast, carries="ledger.csv")
+def split_corpus(
+    build: Build,
+    distinct: DistinctDocuments,
+    documents: Documents,
+    raw: Sequence[RawDocuments],
+    settings: SplitConfig,
+    *,
+    name: str,
+) -> Facts:
+    """Give each document a side and keep the sides given before; gather all rejects with their reasons."""
+    from lmcore.corpus import split
+
+    stages = [build.path(each) for each in (*raw, documents, distinct)]
+    return split.split_corpus(build.path(distinct), stages, build.carried, build.folder, settings)
