@@ -24,7 +24,7 @@ def resolve_device(choice: Literal["auto", "cpu", "cuda"] = "auto") -> Device:
 
 
 def resolve_precision(choice: Literal["auto", "bf16", "fp32"] = "auto", device: Device = "cpu") -> Precision:
-    """`bf16` on a GPU and on CPUs that multiply it in hardware, else `fp32`; a plain choice stays as it is."""
+    """`bf16` on a GPU and on CPUs that multiply it in hardware, else `fp32`; a plain choice stays."""
     if choice != "auto":
         return choice
     return "bf16" if device == "cuda" or FAST_BFLOAT16 & cpu_flags() else "fp32"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import pandas
+import pandas  # type: ignore[import-untyped,unused-ignore]
 from mlflow.pyfunc.model import PythonModel
 
 
@@ -24,7 +24,7 @@ class LanguageModel(PythonModel):
         self.model = load_folder(folder)
         self.tokenizer = Tokenizer.load(folder)
 
-    # A table is the one hint from which MLflow makes no signature of its own (which would lose the parameters);
+    # A table is the one hint of which MLflow makes no signature of its own (that would lose the parameters);
     # without any hint it prints advice to whoever loads the model.
     def predict(self, context: Any, model_input: pandas.DataFrame, params: Any = None) -> list[str]:
         """One continuation for each prompt, without the prompt.

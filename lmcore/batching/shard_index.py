@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_type_hints
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
@@ -75,13 +73,9 @@ class DocumentSpan(NamedTuple):
     """UTF-8 bytes of the text."""
 
 
+_FIELDS = get_type_hints(DocumentSpan)
 CORPUS_COLUMNS = ("id", "source", "file", "line", "title", "digest")
-SPAN_TYPES = pa.schema(
-    [
-        *((name, pa.int64() if name == "line" else pa.string()) for name in CORPUS_COLUMNS),
-        *((name, pa.int64()) for name in ("first_token", "num_tokens", "num_bytes")),
-    ]
-)
+"""What a document is known by; the rest of a span is counted."""
 
 
 def stored(path: Path) -> StoredFile:
@@ -150,13 +144,19 @@ def read_token_bytes(path: Path) -> NDArray[np.int64]:
 
 def write_documents(spans: Iterable[DocumentSpan], path: Path) -> StoredFile:
     """Write a side's table of documents, in the order of its stream."""
-    columns = list(zip(*spans, strict=True)) or [()] * len(SPAN_TYPES)
-    table = pa.table(dict(zip(SPAN_TYPES.names, columns, strict=True)), schema=SPAN_TYPES)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {name: pa.string() if kind is str else pa.int64() for name, kind in _FIELDS.items()}
+    columns = list(zip(*spans, strict=True)) or [()] * len(types)
+    table = pa.table(dict(zip(types, columns, strict=True)), schema=pa.schema(list(types.items())))
     pq.write_table(table, path, compression="zstd", row_group_size=65_536)
     return stored(path)
 
 
 def read_documents(path: Path) -> list[DocumentSpan]:
     """What `write_documents` wrote."""
-    columns = pq.read_table(path).to_pydict()
-    return [DocumentSpan(*row) for row in zip(*(columns[name] for name in SPAN_TYPES.names), strict=True)]
+    import pyarrow.parquet as pq
+
+    columns = pq.read_table(path, columns=list(_FIELDS)).to_pydict()
+    return [DocumentSpan(*row) for row in zip(*columns.values(), strict=True)]

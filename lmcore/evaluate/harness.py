@@ -45,7 +45,12 @@ def evaluate_model(
         raise ValueError(
             f"{shards} has no {SIDE} documents: give {SIDE}_share a value above 0 in the corpus's split"
         )
-    model = load_folder(model_folder).to(settings.device).eval()
+    model = load_folder(model_folder, settings.device)
+    if model.vocab_size < data.vocab_size:
+        raise ValueError(
+            f"{model_folder} knows {model.vocab_size} tokens, its tokenizer has {data.vocab_size}: "
+            "the two do not belong together; save the model with the tokenizer that it was trained with"
+        )
     context = settings.context_tokens or model.config.context_tokens
     stride = settings.stride or max(1, context // 2)
     out.mkdir(parents=True, exist_ok=True)

@@ -124,7 +124,7 @@ def _score(
     tokens = np.stack([rows[window.document][window.first : window.last + 1] for window in batch])
     on_device = torch.from_numpy(tokens).to(device)
     inputs, targets = on_device[:, :-1], on_device[:, 1:]  # (B, T) each
-    with torch.inference_mode():
+    with torch.no_grad():
         scores = logits(inputs).flatten(0, 1).float()  # (B * T, V)
         nats = torch.nn.functional.cross_entropy(scores, targets.flatten(), reduction="none")
     return nats.view(targets.shape).double().cpu().numpy()

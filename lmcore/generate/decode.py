@@ -65,9 +65,7 @@ def check_prompt(prompt_ids: Sequence[int], vocab_size: int) -> None:
         )
 
 
-def sampler(
-    sampling: SamplingConfig, prompt_ids: Sequence[int], vocab_size: int
-) -> Callable[[Tensor], int]:
+def sampler(sampling: SamplingConfig, prompt_ids: Sequence[int], vocab_size: int) -> Callable[[Tensor], int]:
     """A function from logits (V,) to the next token; it counts what it has chosen, for the penalties."""
     generator = torch.Generator().manual_seed(sampling.seed)
     counts = torch.bincount(torch.tensor(prompt_ids), minlength=vocab_size)  # (V,)
@@ -85,7 +83,7 @@ def sampler(
 
 
 def shape_logits(logits: Tensor, counts: Tensor, sampling: SamplingConfig) -> Tensor:
-    """All settings applied in their order; logits and counts are (V,). Greedy skips what cannot matter to it."""
+    """All settings applied in their order; logits and counts are (V,). Greedy skips what cannot matter."""
     if sampling.repetition_penalty != 1:
         logits = penalize_repetition(logits, counts, sampling.repetition_penalty)
     if sampling.presence_penalty:

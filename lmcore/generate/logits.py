@@ -23,7 +23,7 @@ def scale_by_temperature(logits: Tensor, temperature: float) -> Tensor:
 
 
 def keep_top_k(logits: Tensor, k: int) -> Tensor:
-    """Leave exactly the k largest logits (all, if k >= V); of equal ones the lower ids stay (Fan et al. 2018).
+    """Leave exactly the k largest logits (all if k >= V); of equals the lower ids stay (Fan et al. 2018).
 
     Raises:
         ValueError: k is below 1.
@@ -56,9 +56,9 @@ def keep_top_p(logits: Tensor, p: float) -> Tensor:
 
 
 def penalize_repetition(logits: Tensor, counts: Tensor, penalty: float) -> Tensor:
-    """Divide positive and multiply negative logits of tokens seen before; 1 changes nothing (Keskar et al. 2019).
+    """Divide positive and multiply negative logits of tokens seen before; 1 changes nothing.
 
-    `counts` (..., V): how often each token stands in the text so far.
+    Follows Keskar et al. 2019. `counts` (..., V): how often each token stands in the text so far.
     """
     if penalty <= 0:
         raise ValueError(f"repetition_penalty {penalty} must be above 0; 1 changes nothing")

@@ -27,7 +27,9 @@ TOKENIZER_FILES = (
 
 
 def save_folder(model: Transformer, tokenizer_folder: Path, folder: Path) -> None:
-    """Write weights (float32), settings and tokenizer so that `AutoModelForCausalLM` and `AutoTokenizer` load them.
+    """Write a model and its tokenizer so that `AutoModelForCausalLM` and `AutoTokenizer` load them.
+
+    Weights are float32; the output layer is left out where it is the embedding.
 
     Raises:
         ValueError: the tokenizer has ids that the model does not know.
@@ -46,6 +48,7 @@ def save_folder(model: Transformer, tokenizer_folder: Path, folder: Path) -> Non
     }
     weights = {name: tensor.detach().float().cpu() for name, tensor in model.state_dict().items()}
     save_file(to_llama(weights, model.config), folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner may read
     _write_json(folder / "config.json", to_config(model.config, model.vocab_size, token_ids))
     _write_json(folder / "generation_config.json", {"_from_model_config": True, **token_ids})
     for name in TOKENIZER_FILES:

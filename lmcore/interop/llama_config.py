@@ -1,4 +1,4 @@
-"""Our settings as a Llama config.json, and back; both spellings of `transformers` 4 and 5 are read and written."""
+"""Our settings as a Llama config.json and back, in the spellings of `transformers` 4 and 5."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ _FIXED = {
     "pretraining_tp": 1,
 }
 """What this architecture does not vary, and so must find in a folder that it loads."""
+
+
+_NEEDED = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 
 
 def to_config(config: TransformerConfig, vocab_size: int, token_ids: dict[str, int | None]) -> dict[str, Any]:
@@ -63,7 +66,8 @@ def from_config(document: dict[str, Any]) -> tuple[TransformerConfig, int]:
         raise ValueError(f"config.json: {explain(error, TransformerConfig)}") from None
     if (head_width := document.get("head_dim") or config.head_width) != config.head_width:
         raise ValueError(
-            f"config.json has head_dim {head_width}; expected hidden_size / num_attention_heads = {config.head_width}"
+            f"config.json has head_dim {head_width}; "
+            f"expected hidden_size / num_attention_heads = {config.head_width}"
         )
     return config, int(document["vocab_size"])
 
@@ -73,7 +77,7 @@ def _check_family(document: dict[str, Any]) -> None:
         raise ValueError(
             f"config.json has model_type {document.get('model_type')!r}; only 'llama' can be loaded"
         )
-    for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
+    for name in _NEEDED:
         if name not in document:
             raise ValueError(f"config.json has no '{name}', which a Llama needs")
     for name in ("hidden_act", "attention_bias", "mlp_bias"):

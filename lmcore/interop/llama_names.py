@@ -31,7 +31,7 @@ def to_llama(weights: Weights, config: TransformerConfig) -> Weights:
         for theirs, ours in _WHOLE.items():
             named[f"model.layers.{layer}.{theirs}"] = weights[f"blocks.{layer}.{ours}"]
         for ours, pieces in _STACKED.items():
-            parts = weights[f"blocks.{layer}.{ours}"].split(rows[ours])
+            parts = torch.split(weights[f"blocks.{layer}.{ours}"], rows[ours])
             named |= {f"model.layers.{layer}.{p}.weight": t for p, t in zip(pieces, parts, strict=True)}
     if not config.is_tied:
         named[_HEAD[0]] = weights[_HEAD[1]]

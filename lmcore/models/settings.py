@@ -32,7 +32,7 @@ class TransformerConfig(Config):
     """Heads that keep keys and values; fewer than num_heads makes the cache smaller. Default: num_heads."""
 
     hidden_width: int = Field(default_factory=_default_hidden_width, ge=1)
-    """Numbers per token inside the feed-forward. Default: 8/3 of the width, rounded up to a multiple of 32."""
+    """Numbers per token inside the feed-forward. Default: 8/3 of the width, up to a multiple of 32."""
 
     context_tokens: int = Field(256, ge=2)
     """The longest stretch of text that the model is trained on."""
@@ -50,8 +50,8 @@ class TransformerConfig(Config):
     def _heads_divide_the_width(self) -> Self:
         if self.width % (2 * self.num_heads):
             raise ValueError(
-                f"width {self.width} over num_heads {self.num_heads} gives no even head width (rotary turns pairs); "
-                f"choose a width that is a multiple of {2 * self.num_heads}"
+                f"width {self.width} over num_heads {self.num_heads} gives no even head width, "
+                f"and rotary positions turn pairs; choose a width that is a multiple of {2 * self.num_heads}"
             )
         if self.num_heads % self.num_key_value_heads:
             raise ValueError(

@@ -55,12 +55,12 @@ class Transformer(nn.Module):
         return logits
 
     def loss(self, tokens: Tensor) -> Tensor:
-        """Summed negative log-likelihood (nats) of each token after the first: (B, T + 1) -> float32 scalar."""
+        """Summed negative log-likelihood (nats) of all tokens but the first: (B, T + 1) -> float32 scalar."""
         hidden = self.read(tokens[:, :-1]).flatten(0, 1)  # (N, D)
         return linear_cross_entropy(hidden, self.to_logits.weight, tokens[:, 1:].flatten())
 
     def read(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
-        """What the model makes of the text up to each token: (B, T) -> (B, T, D), ready for the output layer."""
+        """What the model makes of the text up to each token: (B, T) -> (B, T, D), for the output layer."""
         start, num_tokens = (0 if cache is None else cache.num_tokens), tokens.shape[1]
         if cache is not None:
             cache.check_room(num_tokens)
@@ -91,8 +91,9 @@ class Transformer(nn.Module):
     def initialize(self, seed: int) -> None:
         """Draw the first weights; the seed alone decides them.
 
-        Matrices keep the variance of what passes (1 / fan-in); those that write into the residual stream are
-        scaled by 1 / sqrt(2 * num_layers), so that its variance does not grow with depth (Radford et al. 2019).
+        Matrices keep the variance of what passes (1 / fan-in); those that write into the residual stream
+        are scaled by 1 / sqrt(2 * num_layers), so that its variance does not grow with depth
+        (Radford et al. 2019).
         """
         generator = torch.Generator().manual_seed(seed)
         residual_share = 1 / math.sqrt(2 * self.config.num_layers)

@@ -14,11 +14,11 @@ CHUNK_TOKENS = 256
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """Summed negative log-likelihood (nats) of `targets` under softmax(hidden @ weight.T).
 
-    Shapes: hidden (N, D), weight (V, D), targets (N,) -> a float32 scalar. The gradients are formed while each
+    Shapes: hidden (N, D), weight (V, D), targets (N,) -> a float32 scalar. Gradients are formed while a
     chunk's probabilities are at hand (as Liger does, Hsu et al. 2024); losses and probabilities are float32
-    whatever the inputs are.
+    or wider, whatever the inputs are.
     """
-    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets)
+    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -28,7 +28,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         N, V = len(hidden), len(weight)
         accumulator = torch.promote_types(hidden.dtype, torch.float32)
         loss = torch.zeros((), dtype=accumulator, device=hidden.device)
-        errors = torch.empty(N, V, dtype=hidden.dtype, device=hidden.device)  # d loss / d logits
+        needs_gradient = any(ctx.needs_input_grad)
+        errors = hidden.new_empty((N if needs_gradient else 0), V)  # d loss / d logits
         for start in range(0, N, CHUNK_TOKENS):
             rows = slice(start, start + CHUNK_TOKENS)
             logits = (hidden[rows] @ weight.mT).to(accumulator)  # (n, V)
@@ -38,8 +39,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
             # exact, and it saves a second pass of exponentials.
             log_total = logits.amax(dim=-1, keepdim=True) - probabilities.amax(dim=-1, keepdim=True).log()
             loss += (log_total - logits.gather(1, wanted)).sum()
-            probabilities.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=accumulator))
-            errors[rows] = probabilities
+            if needs_gradient:
+                probabilities.scatter_(1, wanted, probabilities.gather(1, wanted) - 1)
+                errors[rows] = probabilities
         ctx.save_for_backward(errors, hidden, weight)
         return loss
 

@@ -25,7 +25,7 @@ def rotary_angles(num_positions: int, head_width: int, theta: float) -> tuple[Te
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn each pair of numbers by its position's angle: (B, T, H, K) with tables (T, K/2) -> (B, T, H, K)."""
+    """Turn each pair of numbers by its position's angle: (B, T, H, K) with tables (T, K/2) -> same shape."""
     first, second = x.chunk(2, dim=-1)  # each (B, T, H, K/2)
     cosine, sine = cosine[:, None, :], sine[:, None, :]
     return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 SIDES = ("train", "validation", "test")
 BATCH_DOCUMENTS = 1024
 """Documents read at a time."""
@@ -31,6 +29,8 @@ def side_file(corpus: Path, side: str) -> Path:
 
 def count_documents(corpus: Path, side: str) -> int:
     """The number of documents on a side, from the file's footer."""
+    import pyarrow.parquet as pq
+
     return int(pq.read_metadata(side_file(corpus, side)).num_rows)
 
 
@@ -40,6 +40,8 @@ def read_batches(corpus: Path, side: str, columns: Sequence[str]) -> Iterator[di
     Batches end where BATCH_CHARACTERS are reached, whatever the file's row groups. `text` must be among the
     columns.
     """
+    import pyarrow.parquet as pq
+
     with pq.ParquetFile(side_file(corpus, side)) as file:
         missing = set(columns) - set(file.schema_arrow.names)
         if missing:

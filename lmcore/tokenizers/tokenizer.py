@@ -19,7 +19,7 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 CHAT_TEMPLATE = "chat_template.jinja"
 
 DECIDES_IDS = ("normalizer", "pre_tokenizer", "model", "decoder", "added_tokens")
-"""The parts of tokenizer.json on which our ids depend; the rest is how a library likes to frame, pad and cut."""
+"""The parts of tokenizer.json on which ids depend; the rest is how a library likes to frame, pad and cut."""
 
 
 class TokenizerError(ValueError):

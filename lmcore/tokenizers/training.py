@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from lmcore.chat.template import CHATML
 from lmcore.tokenizers.bpe import train
 from lmcore.tokenizers.compression import measure_compression
@@ -74,6 +71,9 @@ def _sample(corpus: Path, share: float) -> Iterator[str]:
 
 def _text_bytes(corpus: Path) -> int:
     """UTF-8 bytes on the train side, counted without making Python strings of them."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
     path = side_file(corpus, "train")
     with pq.ParquetFile(path) as file:
         batches = file.iter_batches(columns=["text"])

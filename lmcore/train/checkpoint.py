@@ -1,8 +1,8 @@
 """The working state of a run on disk, so that it can go on where it stopped, bit for bit.
 
-A checkpoint is one safetensors file whose name holds the step and the SHA-256 of its bytes. It is written under
-another name, brought to the disk and then renamed; the two latest are kept. A file that is torn or damaged
-does not match its name, and the one before it is used.
+A checkpoint is one safetensors file whose name holds the step and the SHA-256 of its bytes. It is written
+under another name, brought to the disk and then renamed; the two latest are kept. A file that is torn or
+damaged does not match its name, and the one before it is used.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ class Checkpoint:
     identity: str
     """Digest of what is trained on what: another run's state is never taken up."""
 
-    tensors: dict[str, Tensor]
-    """Weights, the optimizer's memory, the best weights so far: named by kind and weight, `best/norm.weight`."""
+    tensors: Mapping[str, Tensor]
+    """Weights, the optimizer's memory, the best weights: named by kind and weight, as `best/norm.weight`."""
 
     numbers: dict[str, Any] = field(default_factory=dict)
     """What is no tensor, as plain JSON."""

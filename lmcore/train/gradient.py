@@ -80,7 +80,7 @@ def batch_gradient(
         loss = working.model.loss(rows)
         return loss.detach(), torch.autograd.grad(loss, working.weights)
 
-    for loss, gradients in lanes.map(one_pass, tokens.split(micro_batch_size)):
+    for loss, gradients in lanes.map(one_pass, torch.split(tokens, micro_batch_size)):
         total += loss.double().cpu()
         for summed, gradient in zip(sums, gradients, strict=True):
             summed += gradient

@@ -18,7 +18,7 @@ from lmcore.models.transformer import Transformer
 from lmcore.tokenizers.tokenizer import Tokenizer
 from lmcore.train.checkpoint import Checkpoint, save_checkpoint
 from lmcore.train.gradient import Lanes, batch_gradient
-from lmcore.train.journal import Journal
+from lmcore.train.journal import Journals
 from lmcore.train.optimizer import clip_gradients, optimizer_state, update
 from lmcore.train.precision import WorkingModel
 from lmcore.train.schedule import learning_rate
@@ -58,9 +58,7 @@ class Run:
     validation: ValidationWindows
     tokenizer: Tokenizer
     lanes: Lanes
-    metrics: Journal
-    samples: Journal
-    timings: Journal
+    journals: Journals
     resume_folder: Path
     checkpoint_seconds: float
     step: int = 0
@@ -134,9 +132,11 @@ def _look(run: Run) -> dict[str, Any]:
     """Validate, write samples, and keep the weights if they are the best so far."""
     score = validate(run.working.model, run.validation, run.config.micro_batch_size, run.lanes)
     if not math.isfinite(score.loss):
-        raise TrainingError(f"the validation loss became {score.loss} at step {run.step}; lower peak_learning_rate")
+        raise TrainingError(
+            f"the validation loss is {score.loss} at step {run.step}; lower peak_learning_rate"
+        )
     for sample in write_samples(run.model, run.tokenizer, run.config):
-        run.samples.append({"step": run.step, **sample})
+        run.journals.samples.append({"step": run.step, **sample})
     if score.loss < run.best.score.loss:
         weights = {name: weight.detach().clone() for name, weight in run.model.named_parameters()}
         run.best = Best(run.step, score, weights)
@@ -147,9 +147,9 @@ def _look(run: Run) -> dict[str, Any]:
 
 def _write_line(run: Run, record: dict[str, Any], seconds: float) -> None:
     num_tokens = run.config.batch_size * run.training.context_tokens
-    run.metrics.append({"step": run.step, "tokens": run.step * num_tokens, **record})
+    run.journals.metrics.append({"step": run.step, "tokens": run.step * num_tokens, **record})
     timing = {"seconds": seconds, "tokens_per_second": num_tokens / seconds}
-    run.timings.append({"step": run.step, **timing, "peak_memory_bytes": _peak_memory_bytes()})
+    run.journals.timings.append({"step": run.step, **timing, "peak_memory_bytes": _peak_memory_bytes()})
 
 
 def _peak_memory_bytes() -> int:
@@ -159,17 +159,18 @@ def _peak_memory_bytes() -> int:
 
 
 def _to_checkpoint(run: Run) -> Checkpoint:
-    tensors = {f"model/{name}": weight for name, weight in run.model.named_parameters()}
+    tensors: dict[str, Tensor] = {f"model/{name}": weight for name, weight in run.model.named_parameters()}
     tensors |= {f"optimizer/{name}": t for name, t in optimizer_state(run.optimizer, run.model).items()}
     tensors |= {f"best/{name}": weight for name, weight in run.best.weights.items()}
+    best = {
+        "step": run.best.step,
+        "loss": run.best.score.loss,
+        "bits_per_byte": run.best.score.bits_per_byte,
+        "looks_since": run.best.looks_since,
+    }
     numbers = {
         "loss": run.loss,
-        "best_step": run.best.step,
-        "best_loss": run.best.score.loss if run.best.weights else None,
-        "best_bits_per_byte": run.best.score.bits_per_byte if run.best.weights else None,
-        "looks_since": run.best.looks_since,
-        "metrics": run.metrics.sync(),
-        "samples": run.samples.sync(),
-        "timings": run.timings.sync(),
+        "best": best if run.best.weights else None,
+        "journals": run.journals.sync(),
     }
     return Checkpoint(run.step, run.identity, tensors, numbers)

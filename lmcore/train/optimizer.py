@@ -41,7 +41,10 @@ def clip_gradients(gradients: Sequence[Tensor], max_norm: float) -> float:
 
 
 def update(
-    optimizer: torch.optim.Optimizer, weights: Sequence[nn.Parameter], gradients: Sequence[Tensor], rate: float
+    optimizer: torch.optim.Optimizer,
+    weights: Sequence[nn.Parameter],
+    gradients: Sequence[Tensor],
+    rate: float,
 ) -> None:
     """Take one optimizer step with the gradients and the learning rate given."""
     for group in optimizer.param_groups:

@@ -1,4 +1,4 @@
-"""How to walk downhill, and what a request to train holds. The model's own settings stand beside the model."""
+"""How to walk downhill, and what a request to train holds; the model's settings stand beside the model."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class TrainConfig(Config):
     """Windows of text per optimizer step."""
 
     micro_batch_size: int = Field(4, ge=1)
-    """Windows per forward and backward pass; the passes of a batch are spread over the threads and added up in
-    order. Smaller fits the CPU's caches, larger fills a GPU."""
+    """Windows per forward and backward pass; the passes of a batch are spread over the threads and added up
+    in order. Smaller fits the CPU's caches, larger fills a GPU."""
 
     peak_learning_rate: float = Field(3e-3, gt=0)
     """Reached when warm-up ends; then it decays along a cosine."""
@@ -47,7 +47,7 @@ class TrainConfig(Config):
     """Steps between two looks at the validation side; the last step always looks."""
 
     validation_tokens: int | None = Field(32_768, ge=1)
-    """How many tokens of the validation side each look scores, spread evenly over it; null scores all of it."""
+    """Tokens of the validation side that each look scores, spread evenly over it; null scores all of it."""
 
     patience: int | None = Field(None, ge=1)
     """Stop after so many looks in a row without a new best; null never stops early."""
@@ -62,7 +62,8 @@ class TrainConfig(Config):
     """0 takes the likeliest token; higher is more varied."""
 
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """bf16 computes with 16-bit copies of 32-bit master weights; auto takes it where the machine is fast at it."""
+    """bf16 computes with 16-bit copies of 32-bit master weights; auto takes it where the machine is fast at
+    it."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""

@@ -32,6 +32,7 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._sampler.join()
+        self._look()
 
     @property
     def seconds(self) -> float:
@@ -43,7 +44,10 @@ class Meter:
 
     def _sample(self) -> None:
         while not self._stop.wait(0.2):
-            self.peak_memory = max(self.peak_memory, _memory() - self._memory_before)
+            self._look()
+
+    def _look(self) -> None:
+        self.peak_memory = max(self.peak_memory, _memory() - self._memory_before)
 
 
 def _cpu_seconds() -> float:

@@ -54,7 +54,7 @@ def prefect_server(workspace: Workspace, port: int | None = None) -> Iterator[st
     with lock(home / "users.lock", shared=True):
         with lock(home / "start.lock"):
             # Under a lock: two servers that set up one new database at once fail.
-            url = _alive(home) or _start(workspace, home, port or _free_port())
+            url = _alive(home) or _start(workspace, home, port if port and port_is_free(port) else _free_port())
         yield url
 
 
@@ -95,6 +95,17 @@ def _start(workspace: Workspace, home: Path, port: int) -> str:
         time.sleep(0.2)
     (home / "server.json").write_text(json.dumps({"url": url, "pid": process.pid}))
     return url
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _free_port() -> int:

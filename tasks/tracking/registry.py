@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.engine.locks import lock
 from tasks.tracking.names import legal_name, model_name
-from tasks.tracking.runs import experiment_id
+from tasks.tracking.run import experiment_id
 from tasks.tracking.store import TrackingError, open_store, quiet, writing
 from tasks.tracking.versions import Registered, find_model, registered, versions
 
@@ -28,6 +28,7 @@ CODE = Path(__file__).parents[1] / "pyfunc_model.py"
 REQUIREMENTS = ("mlflow", "torch", "tokenizers", "safetensors", "numpy", "pandas", "pydantic", "jinja2")
 PARAMETERS = {"max_new_tokens": 64, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
 PRODUCT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+__all__ = ["Registered", "find_model", "register", "registered", "set_alias", "versions"]
 LOCK = Path(".lm") / "registry.lock"
 CHAMPION, PREVIOUS = "champion", "previous"
 
@@ -58,6 +59,7 @@ def register(
     """
     _check(model_folder, name, alias)
     metrics, client = metrics or {}, open_store(workspace)
+    run_id = run_id if run_id and _is_run(client, run_id) else None  # a product may outlive the store
     with lock(workspace / LOCK):
         found = next((version for version in versions(workspace, name) if version.digest == digest), None)
         if found is None or not _is_whole(found.folder, model_folder):
@@ -94,6 +96,15 @@ def _the_version(workspace: Path, name: str, version: int) -> Registered:
         known = ", ".join(f"v{other.version}" for other in versions(workspace, name)) or "none"
         raise TrackingError(f"model '{name}' has no version {version}; registered: {known}")
     return found
+
+
+def _is_run(client: MlflowClient, run_id: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id).info.lifecycle_stage == "active"
+    except MlflowException:
+        return False
 
 
 def _check(model_folder: Path, name: str, alias: str | None) -> None:

@@ -1,7 +1,7 @@
 """The workspace's MLflow store: one SQLite file and one artifact folder, made once and movable.
 
-MLflow writes absolute artifact addresses into its database. The Default experiment remembers the folder that they
-were written for; when the workspace stands elsewhere now, all of them are rewritten in one transaction.
+MLflow writes absolute artifact addresses into its database. The Default experiment remembers the folder that
+they were written for; when the workspace stands elsewhere now, all are rewritten in one transaction.
 Nothing here imports MLflow before `open_store` is called.
 """
 
@@ -57,7 +57,7 @@ def tracking_uri(workspace: Path) -> str:
 
 
 def open_store(workspace: Path) -> MlflowClient:
-    """A client of the workspace's store, which is made or relocated first where needed; cheap when called again.
+    """A client of the workspace's store, which is made or relocated where needed; cheap when called again.
 
     Safe from any number of threads and processes at once, on first use too: who comes second waits.
 

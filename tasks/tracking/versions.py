@@ -1,4 +1,4 @@
-"""Looking things up in the registry by reading MLflow's database: a millisecond, and MLflow is not imported."""
+"""Looking things up by reading MLflow's database: a millisecond, and MLflow is not imported."""
 
 from __future__ import annotations
 

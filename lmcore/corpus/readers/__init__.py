@@ -8,6 +8,7 @@ that is of no use becomes a draft with a `problem`: it is rejected with that rea
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ class UnreadableFileError(ValueError):
     """A file that cannot be read as its source says: what came, where, and the cure."""
 
 
+DAMAGED = (OSError, EOFError, zlib.error)
+"""What reading a file may raise, one that is packed included."""
+
 readers: Registry[Callable[..., Iterator[Draft]]] = Registry("reader", "lmcore.corpus.readers")
 
 
@@ -44,7 +48,7 @@ def read_bytes(file: Path) -> bytes:
     try:
         with open_plain(file) as stream:
             return stream.read()
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
+    except DAMAGED as error:
         raise unreadable(file, error) from None
 
 

@@ -7,13 +7,12 @@ of `datasets` turns a text such as "NA" or "007" into a gap or a number.
 from __future__ import annotations
 
 import csv as tables
-import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmcore.corpus.readers import Draft, UnreadableFileError, missing_field, open_plain, readers, unreadable
+from lmcore.corpus.readers import DAMAGED, Draft, UnreadableFileError, missing_field, open_plain, readers, unreadable
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -40,7 +39,7 @@ def csv(
             yield from _rows(file, rows, text_field, title_field)
     except tables.Error as error:
         raise UnreadableFileError(f"{file}: {error}; expected values between commas or quotes") from None
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
+    except DAMAGED as error:
         raise unreadable(file, error) from None
 
 

@@ -6,12 +6,11 @@ UTF-8, and does not say on which line a record stands. A test holds both equal o
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from lmcore.corpus.readers import Draft, UnreadableFileError, missing_field, open_plain, readers, unreadable
+from lmcore.corpus.readers import DAMAGED, Draft, UnreadableFileError, missing_field, open_plain, readers, unreadable
 
 
 @readers.register
@@ -33,7 +32,7 @@ def jsonl(file: Path, *, text_field: str = "text", title_field: str | None = Non
                     draft = _draft(file, number, line, text_field, title_field, is_first)
                     is_first = is_first and bool(draft.problem)
                     yield draft
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
+    except DAMAGED as error:
         raise unreadable(file, error) from None
 
 
@@ -45,8 +44,10 @@ def _draft(
     except UnicodeDecodeError as error:
         problem = f"byte {line[error.start]:#04x} at offset {error.start} of the line is not UTF-8"
         return Draft(number, "", line.decode("utf-8", errors="replace"), problem)
-    except (ValueError, RecursionError) as error:
-        record, problem = None, f"not a JSON object ({error})"
+    except json.JSONDecodeError as error:  # its message is left out: it differs between versions of Python
+        record, problem = None, f"not JSON, from character {error.pos}"
+    except RecursionError:
+        record, problem = None, "not JSON that can be read: it is nested too deeply"
     else:
         problem = "" if isinstance(record, dict) else f"not a JSON object but {type(record).__name__}"
     if problem:

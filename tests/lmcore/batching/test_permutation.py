@@ -33,7 +33,11 @@ def test_any_part_of_the_order_can_be_asked_for_alone():
 
 
 def test_another_key_gives_another_order():
-    orders = {tuple(Permutation(50, "windows", seed, epoch)(np.arange(50))) for seed in range(5) for epoch in range(5)}
+    orders = {
+        tuple(Permutation(50, "windows", seed, epoch)(np.arange(50)))
+        for seed in range(5)
+        for epoch in range(5)
+    }
     assert len(orders) == 25
 
 

@@ -46,7 +46,9 @@ def test_how_the_stream_is_cut_into_files_changes_nothing_that_is_read(
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     for side in SIDES:
-        pq.write_table(pq.read_table(small_corpus / f"{side}.parquet").slice(0, 4), corpus / f"{side}.parquet")
+        pq.write_table(
+            pq.read_table(small_corpus / f"{side}.parquet").slice(0, 4), corpus / f"{side}.parquet"
+        )
     write_shards(corpus, small_tokenizer, tmp_path / "out", ShardsConfig(shard_tokens=shard_tokens))
     cut, whole = TokenShards(tmp_path / "out"), TokenShards(small_shards)
     count = cut.side("train").tokens
@@ -63,7 +65,9 @@ def test_documents_are_found_where_the_table_says(small_corpus, small_tokenizer,
     rows = [stream.tokens(span.first_token, span.num_tokens) for span in spans]
     assert [tokenizer.decode(row[:-1]) for row in rows] == texts_of(small_corpus, "test")
     assert all(row[-1] == shards.eos_id for row in rows)
-    assert [span.num_bytes for span in spans] == [len(text.encode()) for text in texts_of(small_corpus, "test")]
+    assert [span.num_bytes for span in spans] == [
+        len(text.encode()) for text in texts_of(small_corpus, "test")
+    ]
     assert (spans[3].id, spans[3].source, spans[3].line) == ("test/a.txt#3", "tales", 31)
 
 
@@ -75,10 +79,16 @@ def test_the_same_bytes_whatever_the_folder_and_the_size_of_a_batch(
     assert read_folder(tmp_path / "again") == read_folder(small_shards)
 
 
-def test_the_facts_count_each_side_and_progress_reaches_its_end(small_corpus, small_tokenizer, small_shards, tmp_path):
+def test_the_facts_count_each_side_and_progress_reaches_its_end(
+    small_corpus, small_tokenizer, small_shards, tmp_path
+):
     seen = []
     facts = write_shards(
-        small_corpus, small_tokenizer, tmp_path, ShardsConfig(), lambda done, total: seen.append((done, total))
+        small_corpus,
+        small_tokenizer,
+        tmp_path,
+        ShardsConfig(),
+        lambda done, total: seen.append((done, total)),
     )
     assert (facts["train_documents"], facts["validation_documents"], facts["test_documents"]) == (40, 6, 8)
     assert facts["train_tokens"] == TokenShards(small_shards).side("train").tokens
@@ -97,7 +107,9 @@ def test_ids_take_two_bytes_where_they_fit_and_four_elsewhere():
 def test_four_byte_shards_read_as_two_byte_ones(small_corpus, small_tokenizer, small_shards, tmp_path):
     write_shards(small_corpus, small_tokenizer, tmp_path, ShardsConfig(dtype="uint32"))
     wide, narrow = TokenShards(tmp_path), TokenShards(small_shards)
-    assert np.array_equal(wide.windows("train", 32, 1).batch(0, 8), narrow.windows("train", 32, 1).batch(0, 8))
+    assert np.array_equal(
+        wide.windows("train", 32, 1).batch(0, 8), narrow.windows("train", 32, 1).batch(0, 8)
+    )
 
 
 def test_ids_are_counted_over_all_files(small_shards):
@@ -133,7 +145,9 @@ def test_a_tokenizer_that_loses_text_is_refused(write_corpus, small_tokenizer, t
     document["normalizer"] = {"type": "Strip", "strip_left": True, "strip_right": True}
     (lossy / "tokenizer.json").write_text(json.dumps(document))
     corpus = write_corpus(tmp_path / "corpus", train=["fine", " not fine"])
-    with pytest.raises(ValueError, match=r"document train/a.txt#1 has 9 bytes, its tokens spell 8: .* loses text"):
+    with pytest.raises(
+        ValueError, match=r"document train/a.txt#1 has 9 bytes, its tokens spell 8: .* loses text"
+    ):
         write_shards(corpus, lossy, tmp_path / "out", ShardsConfig())
 
 
@@ -183,7 +197,7 @@ def test_a_torn_or_missing_index_is_refused(shards):
 
 
 def test_an_unknown_side_is_refused_with_those_known(small_shards):
-    with pytest.raises(ValueError, match="no side named 'dev'; known: train, validation, test"):
+    with pytest.raises(ValueError, match="no side named 'dev'; known: test, train, validation"):
         TokenShards(small_shards).windows("dev", 8, 0)
 
 

@@ -15,7 +15,7 @@ class Counting:
         self.num_tokens = num_tokens
 
     def read(self, first, out):
-        assert 0 <= first and first + len(out) <= self.num_tokens
+        assert 0 <= first <= self.num_tokens - len(out)
         out[:] = np.arange(first, first + len(out))
 
 

@@ -19,7 +19,9 @@ NO_LEADING_SPACE = st.text(st.characters(exclude_categories=["Cs"])).map(str.str
 
 def talk(*words: str) -> Conversation:
     roles = ["user", "assistant"] * len(words)
-    return Conversation(messages=[{"role": role, "content": word} for role, word in zip(roles, words, strict=False)])
+    return Conversation(
+        messages=[{"role": role, "content": word} for role, word in zip(roles, words, strict=False)]
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from tokenizers import pre_tokenizers
@@ -28,7 +29,7 @@ def learn_slowly(texts: Iterable[str], num_merges: int) -> list[list[str]]:
     for _ in range(num_merges):
         pairs: Counter[tuple[str, str]] = Counter()
         for word, count in words.items():
-            for pair in zip(word, word[1:], strict=False):
+            for pair in pairwise(word):
                 pairs[pair] += count
         best = min(pairs, key=lambda pair: (-pairs[pair], ids[pair[0]], ids[pair[1]]))
         merges.append(list(best))
@@ -77,7 +78,9 @@ def test_control_tokens_have_the_first_ids_and_bytes_the_next():
 
 def test_a_corpus_too_small_for_the_vocabulary_is_refused_with_the_size_reached():
     config = TokenizerConfig(vocab_size=5000, min_frequency=1)
-    with pytest.raises(TokenizerError, match=r"vocab_size 5000: it gives 2\d\d tokens .* set vocab_size to 2"):
+    with pytest.raises(
+        TokenizerError, match=r"vocab_size 5000: it gives 2\d\d tokens .* set vocab_size to 2"
+    ):
         train(iter(TEXTBOOK), config)
 
 

@@ -11,7 +11,9 @@ from lmcore.tokenizers.control import CONTROL_TOKENS, END_OF_TEXT, PAD
 from lmcore.tokenizers.tokenizer import Tokenizer, TokenizerError
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-SPELLS_CONTROL = st.lists(st.one_of(st.sampled_from([*CONTROL_TOKENS, "<|", "|>", "im_start"]), ANY_TEXT)).map("".join)
+SPELLS_CONTROL = st.lists(
+    st.one_of(st.sampled_from([*CONTROL_TOKENS, "<|", "|>", "im_start"]), ANY_TEXT)
+).map("".join)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,9 @@ def test_no_text_encodes_to_a_control_token(tokenizer, text):
 @settings(max_examples=200)
 def test_transformers_gives_the_same_ids(tokenizer, reference, text):
     assert reference(text).input_ids == tokenizer.encode(text)
-    assert reference(text + END_OF_TEXT, split_special_tokens=True).input_ids == tokenizer.encode(text + END_OF_TEXT)
+    assert reference(text + END_OF_TEXT, split_special_tokens=True).input_ids == tokenizer.encode(
+        text + END_OF_TEXT
+    )
 
 
 def test_transformers_knows_the_same_control_tokens(tokenizer, reference):
@@ -126,7 +130,9 @@ def test_the_end_of_text_token_may_be_spelled_as_an_object(small_tokenizer, tmp_
         ("tokenizer_config.json", '{"eos_token": "</s>"}', "no control token '</s>'; known: "),
     ],
 )
-def test_a_folder_that_is_no_tokenizer_is_refused_in_one_line(small_tokenizer, tmp_path, file, content, message):
+def test_a_folder_that_is_no_tokenizer_is_refused_in_one_line(
+    small_tokenizer, tmp_path, file, content, message
+):
     shutil.copytree(small_tokenizer, tmp_path, dirs_exist_ok=True)
     if content is None:
         (tmp_path / file).unlink()

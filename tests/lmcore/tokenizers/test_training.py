@@ -53,12 +53,18 @@ def test_it_learns_from_the_train_side_alone(small_corpus, small_tokenizer, writ
 def test_compression_is_counted_by_side_and_source(write_corpus, tmp_path):
     corpus = write_corpus(tmp_path / "corpus", train=["ab ab ab ab"] * 4, test=["ab ab", "é\n"])
     seen = []
-    facts = train_tokenizer(corpus, tmp_path / "out", TokenizerConfig(vocab_size=266), lambda *n: seen.append(n))
+    facts = train_tokenizer(
+        corpus, tmp_path / "out", TokenizerConfig(vocab_size=266), lambda *n: seen.append(n)
+    )
     compression = json.loads((tmp_path / "out" / "compression.json").read_text())
     expected = {"documents": 1, "bytes": 5, "words": 2, "tokens": 2}
     ratios = {"bytes_per_token": 2.5, "tokens_per_word": 1.0}
     assert compression["sources"]["test"]["songs"] == expected | ratios
-    assert compression["sources"]["test"]["tales"]["bytes"] == compression["sources"]["test"]["tales"]["tokens"] == 3
+    assert (
+        compression["sources"]["test"]["tales"]["bytes"]
+        == compression["sources"]["test"]["tales"]["tokens"]
+        == 3
+    )
     assert compression["sides"]["test"]["bytes"] == 8
     # "ab" and " ab" are used, the 256 single bytes are not
     assert compression["unused_vocabulary_share"] == round(256 / 258, 6)

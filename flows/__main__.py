@@ -1,0 +1,5 @@
+"""`python -m flows` is `lm`."""
+
+from flows.cli import main
+
+main()

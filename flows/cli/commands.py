@@ -1,0 +1,151 @@
+"""One command per flow, and the few that look at what flows made. Heavy imports wait inside the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.catalog import flow_names
+
+app = typer.Typer(
+    name="lm",
+    help="Turns text into language models, reproducibly.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ExperimentName = Annotated[str, typer.Argument(help="An experiment of this workspace, such as demo or tiny.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Settings to change, such as train.steps=100.", show_default=False)
+]
+Force = Annotated[
+    list[str] | None, typer.Option("--force", metavar="STEP", help="Make this step's product again.", show_default=False)
+]
+Start = Annotated[
+    str | None, typer.Option("--from", metavar="STEP", help="Make this step and all after it again.", show_default=False)
+]
+Until = Annotated[str | None, typer.Option(metavar="STEP", help="End after this step.", show_default=False)]
+Verify = Annotated[bool, typer.Option("--verify", help="Hash every byte, also of files that look untouched.")]
+Refresh = Annotated[
+    bool, typer.Option("--refresh", help="Make again what other versions of torch and the like have made.")
+]
+
+
+def _run_command(name: str) -> Callable[..., None]:
+    def run(
+        experiment: ExperimentName,
+        overrides: Overrides = None,
+        force: Force = None,
+        start: Start = None,
+        until: Until = None,
+        verify: Verify = False,
+        refresh: Refresh = False,
+    ) -> None:
+        from flows.cli.running import run_command
+
+        run_command(name, experiment, overrides or [], _options(force, start, until, verify, refresh))
+
+    return run
+
+
+for _name, _arrows in flow_names().items():
+    app.command(_name, help=_arrows, rich_help_panel="Flows")(_run_command(_name))
+
+
+@app.command()
+def plan(
+    flow: Annotated[str, typer.Argument(help="A flow, such as build_assistant.")],
+    experiment: ExperimentName,
+    overrides: Overrides = None,
+    force: Force = None,
+    start: Start = None,
+    until: Until = None,
+    verify: Verify = False,
+    refresh: Refresh = False,
+    probe: Annotated[bool, typer.Option("--probe", help="Train ten steps first, to predict the time better.")] = False,
+) -> None:
+    """Show what a run would do and why, and what it would cost; nothing is run."""
+    from flows.cli.running import plan_command
+
+    plan_command(flow, experiment, overrides or [], _options(force, start, until, verify, refresh), probe)
+
+
+@app.command()
+def generate(
+    model: Annotated[str, typer.Argument(help="An experiment, a registered NAME@ALIAS or NAME@vN, or a folder.")],
+    prompt: Annotated[str, typer.Option("--prompt", "-p", help="What the model goes on from.")] = "",
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="How many tokens to write at most.")] = 100,
+    temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token; higher: more varied.")] = 0.0,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest tokens.", show_default=False)] = None,
+    top_p: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Only the likeliest tokens of this mass.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another text (with a temperature).")] = 0,
+) -> None:
+    """Let a model write."""
+    from flows.cli.models import generate_command
+
+    generate_command(model, prompt, max_new_tokens, temperature, top_k, top_p, seed)
+
+
+@app.command()
+def lineage(
+    model: Annotated[str, typer.Argument(help="An experiment, a registered NAME@ALIAS or NAME@vN, or a product.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+) -> None:
+    """Show what a model was made from, down to each source file."""
+    from flows.cli.models import lineage_command
+
+    lineage_command(model, as_json)
+
+
+@app.command("list")
+def list_products() -> None:
+    """List all products and registered models."""
+    from flows.cli.products import list_command
+
+    list_command()
+
+
+@app.command()
+def status() -> None:
+    """Show what is running now and what ran last."""
+    from flows.cli.products import status_command
+
+    status_command()
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The new workspace.")],
+    texts: Annotated[
+        Path | None, typer.Option("--texts", help="A folder of your .txt files to learn from.", show_default=False)
+    ] = None,
+) -> None:
+    """Make a workspace for your own texts."""
+    from flows.cli.workspaces import init_command
+
+    init_command(folder, texts)
+
+
+@app.command()
+def up(
+    prefect_port: Annotated[int, typer.Option(help="Where Prefect listens.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Where MLflow listens.")] = 5000,
+) -> None:
+    """Serve Prefect's and MLflow's pages on this machine until Ctrl-C."""
+    from flows.cli.serving import up_command
+
+    up_command(prefect_port, mlflow_port)
+
+
+def _options(force: list[str] | None, start: str | None, until: str | None, verify: bool, refresh: bool):  # type: ignore[no-untyped-def]
+    from tasks.engine.run import Options
+
+    return Options(force=tuple(force or ()), start=start, until=until, verify=verify, refresh=refresh)

@@ -1,0 +1,90 @@
+"""Finding a model by what a person calls it, letting it write, and telling where it came from."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lmcore.config import SettingsError
+from lmcore.lineage import MANIFEST, read_manifest
+from tasks.artifacts import Checkpoint
+from tasks.engine.artifact import Artifact
+from tasks.engine.workspace import Workspace, find_workspace
+
+WEIGHTS = "model.safetensors"
+
+
+def find_model(workspace: Workspace, called: str) -> Path:
+    """The folder of a model: a registered NAME@ALIAS or NAME@vN, an experiment's, or a folder.
+
+    Raises:
+        SettingsError: nothing is called so.
+    """
+    called = called.removeprefix("models:/")
+    name, _, which = called.partition("@")
+    if which:
+        from tasks.tracking.registry import registered
+
+        if version := registered(workspace.root, name, which):
+            return version.folder
+        raise SettingsError(f"no version '{which}' of a registered model '{name}'; `lm list` shows what there is")
+    for folder in (workspace.path("models") / called / "pretrain_model", Path(called), workspace.path(called)):
+        if (folder / WEIGHTS).is_file():
+            return folder.resolve()
+    raise SettingsError(f"no model '{called}': expected an experiment, NAME@ALIAS or a folder; `lm list` shows what there is")
+
+
+def generate_command(
+    called: str,
+    prompt: str,
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    seed: int,
+) -> None:
+    folder = find_model(find_workspace(), called)
+    from lmcore.generate.decode import generate
+    from lmcore.interop.hugging_face import load_folder
+    from lmcore.tokenizers.tokenizer import Tokenizer
+
+    tokenizer, model = Tokenizer.load(folder), load_folder(folder).eval()
+    start = tokenizer.encode(prompt) or [tokenizer.eos_id]
+    written: list[int] = []
+    shown = ""
+    sys.stdout.write(prompt)
+    for token in generate(
+        model,
+        start,
+        max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        stop_ids=(tokenizer.eos_id,),
+    ):
+        written.append(token)
+        text = tokenizer.decode(written)
+        # A token may end inside a letter; such a piece is held back until it is whole.
+        if not text.endswith("\ufffd"):
+            sys.stdout.write(text[len(shown) :])
+            sys.stdout.flush()
+            shown = text
+    sys.stdout.write("\n")
+
+
+def lineage_command(called: str, as_json: bool) -> None:
+    from tasks import lineage
+
+    workspace = find_workspace()
+    tree = lineage.trace(workspace.root, _product(workspace, called))
+    sys.stdout.write(lineage.as_json(tree) if as_json else lineage.as_text(tree))
+
+
+def _product(workspace: Workspace, called: str) -> Artifact:
+    """A product by its address, or the model of that name."""
+    folder = workspace.path(called)
+    if not (folder / MANIFEST).is_file():
+        folder = find_model(workspace, called)
+    manifest = read_manifest(folder)
+    return Checkpoint(workspace.address(folder), manifest.name, manifest.digest, manifest.key, manifest.size)

@@ -1,0 +1,90 @@
+"""What there is, and what is going on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.table import Table
+
+from flows.cli.screen import console
+from flows.cli.words import count, duration, size
+from lmcore.lineage import MANIFEST, Manifest, read_manifest
+from tasks.engine.locks import is_held
+from tasks.engine.workspace import Workspace, find_workspace
+
+RECENT = 12
+
+
+def list_command() -> None:
+    workspace, out = find_workspace(), console()
+    table = _table("product", "step", "name", "size", "digest", "made", "took")
+    for folder, manifest in _products(workspace):
+        made = manifest.provenance
+        table.add_row(
+            workspace.address(folder),
+            manifest.step,
+            manifest.name,
+            size(manifest.size),
+            manifest.digest[:12],
+            made["finished"][:16].replace("T", " "),
+            duration(made["seconds"]),
+        )
+    if not table.row_count:
+        out.print("no products yet; start with: lm build_assistant demo")
+        return
+    out.print(table)
+    _models(workspace)
+
+
+def _models(workspace: Workspace) -> None:
+    from tasks.tracking.registry import versions
+
+    table = _table("registered model", "version", "aliases", "digest", "bits per byte")
+    for version in versions(workspace.root):
+        bits = version.tags.get("test/bits_per_byte", "")
+        aliases = " ".join(version.aliases)
+        table.add_row(version.name, f"v{version.version}", aliases, (version.digest or "")[:12], bits[:5])
+    if table.row_count:
+        console().print()
+        console().print(table)
+
+
+def status_command() -> None:
+    workspace, out = find_workspace(), console()
+    locks = sorted((workspace.private / "locks").glob("*.build"))
+    held = [lock.stem.replace("~", "/") for lock in locks if is_held(lock)]
+    out.print(f"{count(len(held), 'product')} being made now" + "".join(f"\n  {address}" for address in held))
+    recent = sorted(_products(workspace), key=lambda row: row[1].provenance["finished"], reverse=True)[:RECENT]
+    if not recent:
+        return
+    table = _table("made", "step", "name", "took", "run")
+    for _, manifest in recent:
+        made = manifest.provenance
+        table.add_row(
+            made["finished"][:19].replace("T", " "),
+            manifest.step,
+            manifest.name,
+            duration(made["seconds"]),
+            f"{made['flow']} {made['run']}",
+        )
+    out.print()
+    out.print(table)
+
+
+def _products(workspace: Workspace) -> Iterator[tuple[Path, Manifest]]:
+    """Every product in its place, with its manifest; unreadable ones are passed over, a plan tells of them."""
+    for pattern in ("data/*/*", "models/*", "reports/*"):
+        for folder in sorted(workspace.root.glob(pattern)):
+            if (folder / MANIFEST).is_file():
+                try:
+                    yield folder, read_manifest(folder)
+                except ValueError:
+                    continue
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in titles:
+        table.add_column(title, no_wrap=True)
+    return table

@@ -1,0 +1,80 @@
+"""What a run came to: a table of scores, what it cost, and what to open next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.cli.words import duration, size
+from lmcore.lineage import Manifest
+from tasks.artifacts import Registration
+from tasks.engine.experiment import Experiment
+from tasks.engine.run import Result
+from tasks.engine.workspace import Workspace
+
+
+def show_results(out: Console, workspace: Workspace, experiment: Experiment, result: Result, seconds: float) -> None:
+    """The end of a run on the screen."""
+    store = result.session.store
+    manifests = {line.label.partition(" ")[0]: store.last(*line.label.split(" ", 1)) for line in result.lines}
+    report = manifests.get("evaluate_model")
+    if report:
+        _scores(out, _load(workspace, "reports", report, "scores.json"))
+    trained = manifests.get("pretrain_model")
+    if trained:
+        _training(out, trained)
+    made = [manifest.size for manifest in manifests.values() if manifest]
+    out.print(f"done in {duration(seconds)}; {len(made)} products, {size(sum(made))}", style="bold")
+    if isinstance(result.answer, Registration):
+        _next(out, experiment.name, manifests["register_model"])
+
+
+def _load(workspace: Workspace, home: str, manifest: Manifest, file: str) -> dict[str, Any]:
+    folder: Path = workspace.path(home) / f"{manifest.step}-{manifest.key[:12]}"
+    loaded: dict[str, Any] = json.loads((folder / file).read_text())
+    return loaded
+
+
+def _scores(out: Console, scores: Mapping[str, Any]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", title_justify="left")
+    for column in ("held-out text", "documents", "bits per byte (95 % over documents)", "unigram", "perplexity"):
+        table.add_column(column, justify="left" if column == "held-out text" else "right")
+    for name, group in [("all", scores), *sorted(scores["sources"].items())]:
+        table.add_row(
+            name,
+            f"{group['documents']}",
+            _interval(group["model"]["bits_per_byte"], 3),
+            f"{group['unigram']['bits_per_byte']['value']:.3f}",
+            f"{group['model']['perplexity']['value']:.1f}",
+        )
+    out.print()
+    out.print(table)
+
+
+def _interval(entry: Mapping[str, Any], digits: int) -> str:
+    text = f"{entry['value']:.{digits}f}"
+    if entry.get("low") is None:
+        return text
+    return f"{text} ({entry['low']:.{digits}f} to {entry['high']:.{digits}f})"
+
+
+def _training(out: Console, manifest: Manifest) -> None:
+    facts = manifest.facts
+    tokens, parameters = facts.get("tokens"), facts.get("parameters")
+    if isinstance(tokens, int) and isinstance(parameters, int):
+        took = duration(manifest.provenance["seconds"])
+        out.print(f"{parameters:,} parameters, trained on {tokens:,} tokens in {took}", style="dim")
+
+
+def _next(out: Console, experiment: str, manifest: Manifest | None) -> None:
+    assert manifest
+    name, alias = manifest.facts["registered_as"], manifest.facts["alias"]
+    out.print()
+    out.print(f'  lm generate {name}@{alias} --prompt "It is a truth"    let it write')
+    out.print(f"  lm lineage {name}@{alias}                              every file that it was made from")
+    out.print("  lm up                                               runs, models and plots in your browser")

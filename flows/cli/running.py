@@ -1,0 +1,108 @@
+"""Planning and running a flow, seen from the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.cli.catalog import find_flow, kind_of
+from flows.cli.screen import console
+from flows.cli.words import count, duration, size
+from tasks.engine.experiment import Experiment, load_experiment
+from tasks.engine.flow import AnyFlow
+from tasks.engine.plan import Line
+from tasks.engine.run import Options, make_plan, run_flow
+from tasks.engine.workspace import Workspace, find_workspace
+
+STYLES = {"run": "bold", "depends": "yellow", "restore": "cyan", "reuse": "green"}
+
+
+def plan_command(flow_name: str, name: str, overrides: Sequence[str], options: Options, probe: bool) -> None:
+    workspace, flow, experiment = _open(flow_name, name, overrides)
+    if probe:
+        from flows.cli.probing import probe_speed
+
+        probe_speed(workspace, experiment)
+    _, lines = make_plan(workspace, flow, experiment, options)
+    show_plan(console(), lines)
+
+
+def run_command(flow_name: str, name: str, overrides: Sequence[str], options: Options) -> None:
+    started = time.monotonic()
+    workspace, flow, experiment = _open(flow_name, name, overrides)
+    planned = make_plan(workspace, flow, experiment, options)
+    _, lines = planned
+    out = console()
+    out.print(f"{flow.name} {experiment.name}: {summary(lines)}", style="bold")
+    _warn(out, lines)
+    if any(line.action in ("run", "depends") for line in lines):
+        out.print("  starting Prefect's server (some ten seconds where none is up) ...", style="dim")
+    from flows.cli.screen import Screen
+
+    with Screen(out) as screen:
+        result = run_flow(workspace, flow, experiment, options, screen, planned)
+    from flows.cli.results import show_results
+
+    show_results(out, workspace, experiment, result, time.monotonic() - started)
+
+
+def _open(flow_name: str, name: str, overrides: Sequence[str]) -> tuple[Workspace, AnyFlow, Experiment]:
+    workspace = find_workspace()
+    _use_parts(workspace)
+    experiment = load_experiment(workspace, flow_name, name, overrides, kind_of)
+    return workspace, find_flow(flow_name), experiment
+
+
+def _use_parts(workspace: Workspace) -> None:
+    """Let the registries find what the workspace adds under `parts/`."""
+    from lmcore.registry import workspace_parts
+
+    parts = workspace.root / "parts"
+    if parts.is_dir() and parts not in workspace_parts:
+        workspace_parts.append(parts)
+
+
+def summary(lines: Sequence[Line]) -> str:
+    """`2 steps to run, 8 reused; about 4 min, 1.2 GB of memory, 40 MB of disk`."""
+    words = {"run": "to run", "depends": "that may have to run", "restore": "to restore", "reuse": "reused"}
+    counts = {action: sum(line.action == action for line in lines) for action in words}
+    told = [f"{number} {words[action]}" for action, number in counts.items() if number]
+    work = [line.forecast for line in lines if line.action in ("run", "depends")]
+    if not work:
+        return f"{count(len(lines), 'step')}, " + ", ".join(told) + "; nothing to make"
+    cost = (
+        f"about {duration(sum(each.seconds for each in work))}, {size(max(each.memory for each in work))} of memory, "
+        f"{size(sum(each.disk for each in work))} of disk"
+    )
+    return f"{count(len(lines), 'step')}, " + ", ".join(told) + f"; {cost}"
+
+
+def show_plan(out: Console, lines: Sequence[Line]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("", "step", "why"):
+        table.add_column(title, overflow="fold")
+    for title in ("time", "memory", "disk"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for line in lines:
+        is_work = line.action in ("run", "depends")
+        forecast = line.forecast
+        cost = (duration(forecast.seconds), size(forecast.memory), size(forecast.disk)) if is_work else ("", "", "")
+        about = "" if line.is_measured or not is_work else "~"
+        table.add_row(f"[{STYLES[line.action]}]{line.action}[/]", line.label, line.why, about + cost[0], *cost[1:])
+    out.print(table)
+    out.print(summary(lines), style="bold")
+    _warn(out, lines)
+    if any(line.action == "run" and not line.is_measured for line in lines):
+        out.print("~ from nominal speeds: this step has not run here yet", style="dim")
+
+
+def _warn(out: Console, lines: Sequence[Line]) -> None:
+    drifts: dict[str, list[str]] = {}
+    for line in lines:
+        if line.warning:
+            drifts.setdefault(line.warning, []).append(line.label)
+    for warning, labels in drifts.items():
+        out.print(f"note: {warning} ({', '.join(labels)}); reused, unless you say --refresh", style="yellow")
