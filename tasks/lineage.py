@@ -67,8 +67,9 @@ def inputs_in(manifest: Manifest) -> Iterator[Artifact]:
 
 def _note(manifest: Manifest) -> str:
     made = manifest.provenance
-    commit = (made.get("git") or {}).get("commit") or "no commit"
-    return f"{manifest.step}, {made['finished']}, {made['seconds']:.1f} s, code {commit[:8]}"
+    git = made.get("git")
+    commit = f"commit {git['commit'][:8]}{' and changes' if git['dirty'] else ''}" if git else "no commit"
+    return f"{manifest.step}, {made['finished'][:16].replace('T', ' ')}, {made['seconds']:.1f} s, {commit}"
 
 
 def sources_of(node: Node) -> dict[str, Node]:

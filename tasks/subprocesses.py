@@ -57,31 +57,33 @@ def run_and_follow(module: str, request: Mapping[str, Any], folder: Path, follow
             stderr=stderr,
             cwd=folder,
             start_new_session=True,
-            preexec_fn=_die_with_parent if _libc else None,
+            preexec_fn=die_with_parent,
         )
         try:
             while process.poll() is None:
                 time.sleep(0.2)
                 _hand_on(tails, follower)
         finally:
-            _stop(process)
+            stop(process)
     _hand_on(tails, follower)
     _check(process.returncode, module, errors)
     request_file.unlink()
     errors.unlink()
 
 
-def _die_with_parent() -> None:
-    assert _libc
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent() -> None:
+    """Run in a child before its program starts: the kernel ends it when whoever started it is gone (Linux)."""
+    if _libc:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes], patience: float = PATIENCE_SECONDS) -> None:
+    """Ask for an end, and insist on it after a while."""
     if process.poll() is not None:
         return
     os.killpg(process.pid, signal.SIGTERM)
     try:
-        process.wait(PATIENCE_SECONDS)
+        process.wait(patience)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -17,6 +18,8 @@ def main() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DVC_NO_ANALYTICS", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # A polite kill unwinds like Ctrl-C: training saves its state, and the books are closed.
+    signal.signal(signal.SIGTERM, _terminate)
     from click.exceptions import Abort, ClickException
 
     from flows.cli.commands import app
@@ -34,6 +37,10 @@ def main() -> None:
         code = _complain(f"{error} ({type(error).__name__}; details in {_keep(error)})", 1)
     sys.stdout.flush()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminate(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _complain(text: str, code: int) -> int:

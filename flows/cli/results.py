@@ -21,14 +21,16 @@ from tasks.engine.workspace import Workspace
 def show_results(out: Console, workspace: Workspace, experiment: Experiment, result: Result, seconds: float) -> None:
     """The end of a run on the screen."""
     store = result.session.store
-    manifests = {line.label.partition(" ")[0]: store.last(*line.label.split(" ", 1)) for line in result.lines}
+    labels = [line.label for line in result.lines]
+    products = {label: store.last(*label.split(" ", 1)) for label in labels}
+    manifests = {label.partition(" ")[0]: manifest for label, manifest in products.items()}
     report = manifests.get("evaluate_model")
     if report:
         _scores(out, _load(workspace, "reports", report, "scores.json"))
     trained = manifests.get("pretrain_model")
     if trained:
         _training(out, trained)
-    made = [manifest.size for manifest in manifests.values() if manifest]
+    made = [manifest.size for manifest in products.values() if manifest]
     out.print(f"done in {duration(seconds)}; {len(made)} products, {size(sum(made))}", style="bold")
     if isinstance(result.answer, Registration):
         _next(out, experiment.name, manifests["register_model"])

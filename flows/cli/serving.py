@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ import urllib.request
 from lmcore.config import SettingsError
 from tasks.engine.server import port_is_free, prefect_server
 from tasks.engine.workspace import Workspace, find_workspace
+from tasks.subprocesses import die_with_parent, stop
 
 STARTUP_SECONDS = 120
 
@@ -32,7 +32,7 @@ def up_command(prefect_port: int, mlflow_port: int) -> None:
         except KeyboardInterrupt:
             print("stopped")
         finally:
-            _stop(mlflow)
+            stop(mlflow, patience=15)
 
 
 def _start_mlflow(workspace: Workspace, port: int) -> subprocess.Popen[bytes]:
@@ -49,7 +49,13 @@ def _start_mlflow(workspace: Workspace, port: int) -> subprocess.Popen[bytes]:
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with log.open("wb") as out:
         return subprocess.Popen(
-            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+            command,
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
         )
 
 
@@ -62,12 +68,3 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
         except OSError:
             time.sleep(0.3)
     raise SettingsError("MLflow's server did not start; its log is .lm/mlflow-server.log")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)

@@ -64,8 +64,8 @@ def deduplicate(documents: Path, out: Path, settings: DeduplicateConfig) -> Fact
     similar = verify(pairs, _shingle_sets(file, ranked, pairs.flatten().tolist(), settings), settings)
     digests = [entry.document.digest for entry in ranked]
     family = dict(zip(digests, families(digests, similar), strict=True))
-    evidence = [_exact(entry.document, first[entry.document.digest]) for entry in entries]
-    found = [row for row in evidence if row.removed != row.keeper] + _evidence(ranked, similar, settings)
+    found = _evidence(ranked, similar, settings)
+    found += _evidence_of_copies((entry.document for entry in entries), first, found)
     write(out / "duplicates.parquet", Duplicate, sorted(found, key=lambda row: (row.removed, row.keeper)))
     removed = {row.removed: row for row in found if row.how in RULES}
     facts = _write_documents(file, out, removed, family, settings)
@@ -138,8 +138,18 @@ def _duplicate(ranked: Sequence[Entry], pair: Similar, how: str) -> Duplicate:
     return Duplicate(other.id, keeper.id, other.digest, keeper.digest, pair.jaccard, pair.containment, how)
 
 
-def _exact(document: Document, first: Document) -> Duplicate:
-    return Duplicate(document.id, first.id, document.digest, first.digest, 1.0, 1.0, "exact")
+def _evidence_of_copies(
+    documents: Iterable[Document], first: Mapping[str, Document], found: Sequence[Duplicate]
+) -> list[Duplicate]:
+    """One row a copy: of its first, or, where that went too, of what it went for."""
+    went = {row.removed: row for row in found if row.how in RULES}
+    rows = []
+    for document in documents:
+        original = first[document.digest]
+        if document is not original:
+            exact = Duplicate(document.id, original.id, document.digest, original.digest, 1.0, 1.0, "exact")
+            rows.append(replace(went.get(original.id, exact), removed=document.id))
+    return rows
 
 
 def _write_documents(

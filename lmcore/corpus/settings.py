@@ -54,7 +54,9 @@ class SourceChoice(Config):
     files: tuple[str, ...] | None = None
     """Patterns that narrow down the source's files; all of them when left out."""
 
-    _is_inside = field_validator("files")(lambda patterns: patterns and _check_patterns(patterns))
+    _is_inside = field_validator("files")(
+        lambda patterns: None if patterns is None else _check_patterns(patterns)
+    )
 
     @model_validator(mode="before")
     @classmethod

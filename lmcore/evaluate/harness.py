@@ -23,8 +23,8 @@ from lmcore.tokenizers.tokenizer import Tokenizer
 Progress = Callable[[int, int], None]
 
 SIDE = "test"
-LOGITS_IN_MEMORY = 1 << 24
-"""Numbers in the logits of one forward pass: 64 MiB."""
+LOGITS_PER_PASS = {"cpu": 1 << 22, "cuda": 1 << 27}
+"""Numbers in the logits of one forward pass: few enough for a processor's caches, enough to fill a GPU."""
 
 
 def evaluate_model(
@@ -79,7 +79,7 @@ def _score(
         data.eos_id,
         context=context,
         stride=stride,
-        batch_tokens=max(1, LOGITS_IN_MEMORY // data.vocab_size),
+        batch_tokens=max(1, LOGITS_PER_PASS[settings.device] // data.vocab_size),
         device=settings.device,
         progress=progress,
     )
@@ -106,7 +106,7 @@ def _in_precision(model: Transformer, settings: EvaluateConfig) -> Logits:
 
 def _samples(model: Transformer, tokenizer: Tokenizer, settings: EvaluateConfig) -> Iterator[dict[str, Any]]:
     """What the model writes after each prompt: the likeliest token each time, and by chance."""
-    with one_thread_per_pass(settings.device):
+    with one_thread_per_pass():
         for prompt in settings.prompts:
             for temperature in (0.0, settings.temperature):
                 written = generate(

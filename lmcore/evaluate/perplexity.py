@@ -79,7 +79,8 @@ def score_documents(
     )
     batches = _batch(cut, batch_tokens)
     done, total = 0, sum(map(len, batches))
-    with one_thread_per_pass(device) as workers:
+    num_workers = usable_cores() if device == "cpu" else 1
+    with one_thread_per_pass(), ThreadPoolExecutor(num_workers) as workers:
         scored = workers.map(lambda batch: _score(logits, rows, batch, device), batches)
         for batch, scores in zip(batches, scored, strict=True):
             for window, row_scores in zip(batch, scores, strict=True):
@@ -93,13 +94,12 @@ def score_documents(
 
 
 @contextmanager
-def one_thread_per_pass(device: str) -> Iterator[ThreadPoolExecutor]:
-    """Workers, as many as cores (one for a GPU), whose torch operations use one thread each."""
+def one_thread_per_pass() -> Iterator[None]:
+    """Torch operations keep to the thread that calls them, here and in threads started meanwhile."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(usable_cores() if device == "cpu" else 1) as workers:
-            yield workers
+        yield
     finally:
         torch.set_num_threads(before)
 

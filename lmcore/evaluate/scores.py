@@ -89,12 +89,13 @@ def summarize(scored: Scored) -> dict[str, Any]:
 
 
 def write_documents(scored: Scored, path: Path) -> None:
-    """One row per document, worst first to look at by its bits per byte."""
+    """One row per document, the one with the most bits per byte first."""
     columns = {
         "id": [span.id for span in scored.spans],
         "source": [span.source for span in scored.spans],
         "file": [span.file for span in scored.spans],
         "line": [span.line for span in scored.spans],
+        "digest": [span.digest for span in scored.spans],
         "title": [span.title for span in scored.spans],
         "tokens": [span.num_tokens for span in scored.spans],
         "bytes": [span.num_bytes for span in scored.spans],

@@ -84,6 +84,7 @@ def _repeat_heads(heads: Tensor, num_heads: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # a table first made while validating must serve training, too
 def _hidden_scores(num_tokens: int, dtype: torch.dtype) -> Tensor:
     """(T, T): 0 where a token may look, minus infinity at later tokens."""
     return torch.full((num_tokens, num_tokens), -torch.inf).triu(diagonal=1).to(dtype)

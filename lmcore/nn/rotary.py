@@ -13,6 +13,7 @@ from torch import Tensor
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # a table first made while sampling must serve training, too
 def rotary_angles(num_positions: int, head_width: int, theta: float) -> tuple[Tensor, Tensor]:
     """Cosines and sines of every position and pair, each (num_positions, K/2), float32.
 

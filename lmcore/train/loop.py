@@ -19,7 +19,7 @@ from lmcore.tokenizers.tokenizer import Tokenizer
 from lmcore.train.checkpoint import Checkpoint, save_checkpoint
 from lmcore.train.gradient import Lanes, batch_gradient
 from lmcore.train.journal import Journals
-from lmcore.train.optimizer import clip_gradients, optimizer_state, update
+from lmcore.train.optimizer import Optimizer, clip_gradients
 from lmcore.train.precision import WorkingModel
 from lmcore.train.schedule import learning_rate
 from lmcore.train.settings import TrainConfig
@@ -53,7 +53,7 @@ class Run:
     identity: str
     model: Transformer
     working: WorkingModel
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     training: TrainingWindows
     validation: ValidationWindows
     tokenizer: Tokenizer
@@ -85,8 +85,7 @@ def train(
         TrainingError: the loss or the gradient is no number any more.
         Interrupted: a stop was wanted, or step `stop_after` is done; the state has been saved.
     """
-    config, weights = run.config, list(run.model.parameters())
-    device = weights[0].device
+    config, device = run.config, run.model.embedding.weight.device
     saved_at = time.monotonic()
     while not run.is_finished:
         began = time.monotonic()
@@ -96,7 +95,7 @@ def train(
         run.loss, gradients = batch_gradient(run.working, tokens, config.micro_batch_size, run.lanes)
         norm = clip_gradients(gradients, config.clip_norm)
         _check_finite(run, norm)
-        update(run.optimizer, weights, gradients, rate)
+        run.optimizer.update(gradients, rate, run.lanes)
         run.working.refresh()
         run.step += 1
 
@@ -160,7 +159,7 @@ def _peak_memory_bytes() -> int:
 
 def _to_checkpoint(run: Run) -> Checkpoint:
     tensors: dict[str, Tensor] = {f"model/{name}": weight for name, weight in run.model.named_parameters()}
-    tensors |= {f"optimizer/{name}": t for name, t in optimizer_state(run.optimizer, run.model).items()}
+    tensors |= {f"optimizer/{name}": t for name, t in run.optimizer.state().items()}
     tensors |= {f"best/{name}": weight for name, weight in run.best.weights.items()}
     best = {
         "step": run.best.step,

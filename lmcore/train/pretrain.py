@@ -23,7 +23,7 @@ from lmcore.train.checkpoint import Checkpoint, load_latest, sync_file
 from lmcore.train.gradient import Lanes, open_lanes
 from lmcore.train.journal import Journals
 from lmcore.train.loop import Best, Run, train
-from lmcore.train.optimizer import load_optimizer_state, make_optimizer
+from lmcore.train.optimizer import Optimizer
 from lmcore.train.precision import WorkingModel
 from lmcore.train.settings import PretrainRequest
 from lmcore.train.validation import Score
@@ -91,7 +91,7 @@ def _prepare(
         identity=identity,
         model=model,
         working=WorkingModel(model, "fp32" if config.precision == "fp32" else "bf16"),
-        optimizer=make_optimizer(model, config),
+        optimizer=Optimizer(model, config),
         training=shards.windows("train", context_tokens, config.seed),
         validation=shards.validation_windows(context_tokens, max_tokens=config.validation_tokens),
         tokenizer=tokenizer,
@@ -109,7 +109,7 @@ def _take_up(run: Run, checkpoint: Checkpoint) -> None:
     for name, weight in run.model.named_parameters():
         weight.copy_(weights[name])
     run.working.refresh()
-    load_optimizer_state(run.optimizer, run.model, checkpoint.of_kind("optimizer"))
+    run.optimizer.load_state(checkpoint.of_kind("optimizer"))
     run.step, run.loss = checkpoint.step, numbers["loss"]
     if best := numbers["best"]:
         score = Score(best["loss"], best["bits_per_byte"])

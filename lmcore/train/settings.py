@@ -25,6 +25,9 @@ class TrainConfig(Config):
     """Windows per forward and backward pass; the passes of a batch are spread over the threads and added up
     in order. Smaller fits the CPU's caches, larger fills a GPU."""
 
+    optimizer: Literal["muon", "adamw"] = "muon"
+    """The rule for the matrices inside the blocks: muon learns faster per token; all else is AdamW's."""
+
     peak_learning_rate: float = Field(3e-3, gt=0)
     """Reached when warm-up ends; then it decays along a cosine."""
 

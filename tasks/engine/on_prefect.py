@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prefect import get_run_logger, task
+from prefect import task
 from prefect._internal.result_records import ResultRecord, ResultRecordMetadata
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
@@ -101,9 +101,7 @@ class OnPrefect:
 
         def body(inputs: dict[str, Any]) -> dict[str, Any]:
             arguments = {**settings, **{name: unwrap(value) for name, value in inputs.items()}}
-            artifact = perform(session, step, arguments)
-            get_run_logger().info("%s: %s", label, artifact.address)
-            return artifact.to_json()
+            return perform(session, step, arguments).to_json()
 
         return task(
             body,

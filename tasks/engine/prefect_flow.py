@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from prefect import flow as prefect_flow
+from prefect import tags
 from prefect.artifacts import create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
+from prefect.states import Crashed
 
 from lmcore.config import canonical
 from tasks.engine.books import Books
@@ -18,6 +24,7 @@ from tasks.engine.flow import AnyFlow
 from tasks.engine.on_prefect import OnPrefect
 from tasks.engine.session import Listener, Outcome, ReachedUntil, Session
 from tasks.engine.step import executing
+from tasks.tracking.processes import boot_id, close_orphans, process_start
 
 
 def run_on_prefect(session: Session, flow: AnyFlow, experiment: Experiment) -> Any:
@@ -35,6 +42,8 @@ def run_on_prefect(session: Session, flow: AnyFlow, experiment: Experiment) -> A
         create_table_artifact(key="steps", table=told.rows, description="What became of each step")
 
     answers: list[Any] = []
+    close_orphans(session.workspace.root)
+    crash_orphans()
     described = prefect_flow(
         body,
         name=flow.name,
@@ -43,8 +52,28 @@ def run_on_prefect(session: Session, flow: AnyFlow, experiment: Experiment) -> A
         validate_parameters=False,
         persist_result=False,
     )
-    described(experiment_name=experiment.name, settings=canonical(experiment))
+    with tags(process_tag()):
+        described(experiment_name=experiment.name, settings=canonical(experiment))
     return answers[0] if answers else None
+
+
+def process_tag() -> str:
+    """Names this process among all that ever ran on this machine."""
+    return f"process:{os.getpid()}:{process_start(os.getpid())}:{boot_id()}"
+
+
+def crash_orphans() -> None:
+    """Mark as crashed what a `kill -9` left running: Prefect cannot know that its process is gone."""
+    running = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])))
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=running):
+            names = [tag.split(":") for tag in run.tags if tag.startswith("process:")]
+            if names and not any(_lives(*name[1:]) for name in names):
+                client.set_flow_run_state(run.id, Crashed(message="its process is gone"), force=True)
+
+
+def _lives(pid: str, start: str, boot: str) -> bool:
+    return boot == boot_id() and process_start(int(pid)) == start
 
 
 class Told:
@@ -72,4 +101,5 @@ class Told:
             {"step": label, "what": outcome.action, "why": outcome.why, "digest": manifest.digest[:12],
              "seconds": round(outcome.seconds, 1), "bytes": manifest.size}
         )  # fmt: skip
-        get_run_logger().info("%s: %s %s %s", label, outcome.action, manifest.digest[:12], outcome.why)
+        digest = manifest.digest[:12]
+        get_run_logger().info("%s: %s %s %s %s", label, outcome.action, digest, manifest.facts, outcome.why)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -18,8 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.engine.locks import is_held, lock
+from tasks.engine.locks import lock, try_lock
 from tasks.engine.workspace import Workspace, find_workspace
+from tasks.subprocesses import die_with_parent, stop
 
 STARTUP_SECONDS = 180
 
@@ -120,20 +120,14 @@ def main(port: str) -> None:
     home = find_workspace().private / "prefect"
     environment = {name: value for name, value in os.environ.items() if value}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
-    server = subprocess.Popen(command, env=environment, start_new_session=True)
-    try:
-        while server.poll() is None:
-            time.sleep(1)
-            if not is_held(home / "users.lock"):
-                break
-    finally:
-        (home / "server.json").unlink(missing_ok=True)
-        if server.poll() is None:
-            os.killpg(server.pid, signal.SIGTERM)
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(server.pid, signal.SIGKILL)
+    server = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=die_with_parent)
+    while server.poll() is None:
+        time.sleep(1)
+        with try_lock(home / "users.lock") as is_alone:
+            if is_alone:
+                # Still under the lock: a run that starts now waits, and then finds no server to rely on.
+                (home / "server.json").unlink(missing_ok=True)
+                stop(server, patience=20)
 
 
 if __name__ == "__main__":

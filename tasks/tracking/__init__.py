@@ -1,14 +1,14 @@
 """The only door to MLflow: what happened, and which model.
 
-    store.py      the workspace's database and artifacts: made once, safe at first use, movable
-    run.py        what all runs log: parameters, metrics, inputs, artifacts, an honest end
-    runs.py       FlowRun -> StepRun: one parent for a flow run, one child for a step that was done
-    datasets.py   products as data sets, by digest
-    registry.py   register, aliases; a version loads anywhere with mlflow.pyfunc
-    versions.py   looking up versions and models by name, alias or product, without importing MLflow
-    processes.py  close_orphans: no run stays RUNNING after its process
-    figures.py    curves and scores as pictures
-    names.py      what MLflow takes as a name
+store.py      the workspace's database and artifacts: made once, safe at first use, movable
+run.py        what all runs log: parameters, metrics, inputs, artifacts, an honest end
+runs.py       FlowRun -> StepRun: one parent for a flow run, one child for a step that was done
+datasets.py   products as data sets, by digest
+registry.py   register, aliases; a version loads anywhere with mlflow.pyfunc
+versions.py   looking up versions and models by name, alias or product, without importing MLflow
+processes.py  close_orphans: no run stays RUNNING after its process
+figures.py    curves and scores as pictures
+names.py      what MLflow takes as a name
 """
 
 from tasks.tracking.datasets import Dataset

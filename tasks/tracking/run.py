@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 METRICS_PER_BATCH = 1_000  # MLflow's limits for one request
 TEXTS_PER_BATCH = 100
+KIND = {
+    "mlflow.experimentKind": "custom_model_development"
+}  # the page opens on runs and models, not on traces
 
 
 class Run:
@@ -117,8 +121,8 @@ class Run:
     def finish(self, status: Status = "FINISHED") -> None:
         """End the run; a second call changes nothing."""
         if not self._ended.is_set():
-            self._ended.set()
             self.client.set_terminated(self.run_id, status)
+            self._ended.set()
 
     def __enter__(self) -> Self:
         return self
@@ -142,11 +146,9 @@ def experiment_id(workspace: Path, name: str) -> str:
     with _experiments_lock:
         found = client.get_experiment_by_name(name)
         if found is None:
-            folder = artifacts_of(workspace) / (
-                legal_name(name).replace("/", "_").replace(" ", "_") or "experiment"
-            )
+            folder = artifacts_of(workspace) / re.sub(r"[^\w\-.]", "_", name)
             try:
-                return str(client.create_experiment(name, artifact_location=str(folder)))
+                return str(client.create_experiment(name, str(folder), tags=KIND))
             except MlflowException:  # another process was quicker
                 found = client.get_experiment_by_name(name)
                 if found is None:
@@ -163,6 +165,5 @@ def _experiment_folder(workspace: Path, experiment: str) -> Path:
 def _status_after(kind: type[BaseException] | None) -> Status:
     if kind is None:
         return "FINISHED"
-    return (
-        "FAILED" if issubclass(kind, Exception) else "KILLED"
-    )  # Ctrl-C and SystemExit are not the code's fault
+    # Ctrl-C and SystemExit are not the code's fault.
+    return "FAILED" if issubclass(kind, Exception) else "KILLED"

@@ -7,8 +7,10 @@ here goes through a client and names its run. A run carries the identity of its 
 
 from __future__ import annotations
 
+import getpass
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -61,8 +63,7 @@ class FlowRun(Run):
         tags = {
             "lm.flow": self.flow,
             "lm.run": self.lm_run_id,
-            "mlflow.source.name": f"lm {self.flow} {self.experiment}",
-            "mlflow.source.type": "LOCAL",
+            **_source(self.flow),
             **({"mlflow.source.git.commit": git["commit"], "lm.git_dirty": git["dirty"]} if git else {}),
             **identity(),
             **self._tags,
@@ -116,12 +117,13 @@ class StepRun(Run):
         self.name = name
         self.key = key
         self.experiment_id = parent.experiment_id
+        self._announced: dict[str, dict[str, tuple[dict[str, Any], Dataset | None]]] = {}
+        self._announced_lock = threading.Lock()
 
     def begin(self, params: Mapping[str, Any], inputs: Sequence[Dataset], tags: Mapping[str, Any]) -> None:
         all_tags = {
             "mlflow.parentRunId": self.parent.run_id,
-            "mlflow.source.name": f"lm {self.parent.flow} {self.parent.experiment}",
-            "mlflow.source.type": "LOCAL",
+            **_source(self.parent.flow),
             "lm.flow": self.parent.flow,
             "lm.run": self.parent.lm_run_id,
             "lm.step": self.name,
@@ -148,7 +150,29 @@ class StepRun(Run):
             tags={"lm.step": self.name, "lm.flow": self.parent.flow},
             model_type="language-model",
         )
+        self._announced[str(model.model_id)] = {}
         return str(model.model_id)
+
+    def log_metrics(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        model_id: str | None = None,
+        dataset: Dataset | None = None,
+    ) -> None:
+        """As for every run; but a model that is still in training is told the last value of each metric only.
+
+        Its page would else list every point of the curve, which the run draws.
+        """
+        announced = self._announced.get(model_id or "")
+        if announced is None:
+            super().log_metrics(rows, model_id=model_id, dataset=dataset)
+            return
+        now = int(time.time() * 1000)
+        dated = [{"timestamp": now, **row} for row in rows]
+        super().log_metrics(dated)
+        with self._announced_lock:
+            announced.update({row["name"]: (row, dataset) for row in dated})
 
     def finish_model(
         self, model_id: str, *, key: str, digest: str, path: str, last_step: int = 0, failed: bool = False
@@ -159,10 +183,14 @@ class StepRun(Run):
         """
         from mlflow.entities import LoggedModelOutput
 
+        last_values = self._announced.pop(model_id, {}).values()
         if failed:
             self.client.finalize_logged_model(model_id, "FAILED")
             return
         self.client.set_logged_model_tags(model_id, {"lm.key": key, "lm.digest": digest, "lm.path": path})
+        for dataset in dict.fromkeys(dataset for _, dataset in last_values):
+            rows = [row for row, of in last_values if of == dataset]
+            super().log_metrics(rows, model_id=model_id, dataset=dataset)
         self.client.finalize_logged_model(model_id, "READY")
         self.client.log_outputs(self.run_id, [LoggedModelOutput(model_id, last_step)])
 
@@ -171,6 +199,15 @@ class StepRun(Run):
         from mlflow.entities import LoggedModelInput
 
         self.client.log_inputs(self.run_id, models=[LoggedModelInput(model_id)])
+
+
+def _source(flow: str) -> dict[str, str]:
+    """MLflow's own tags for who started what."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = "unknown"
+    return {"mlflow.source.name": f"lm {flow}", "mlflow.source.type": "LOCAL", "mlflow.user": user}
 
 
 def _experiment_of(client: MlflowClient, run_id: str) -> str | None:

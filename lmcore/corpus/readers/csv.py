@@ -12,7 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmcore.corpus.readers import DAMAGED, Draft, UnreadableFileError, missing_field, open_plain, readers, unreadable
+from lmcore.corpus.readers import (
+    DAMAGED,
+    Draft,
+    UnreadableFileError,
+    missing_field,
+    open_plain,
+    readers,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from _csv import Reader

@@ -10,7 +10,15 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from lmcore.corpus.readers import DAMAGED, Draft, UnreadableFileError, missing_field, open_plain, readers, unreadable
+from lmcore.corpus.readers import (
+    DAMAGED,
+    Draft,
+    UnreadableFileError,
+    missing_field,
+    open_plain,
+    readers,
+    unreadable,
+)
 
 
 @readers.register

@@ -21,7 +21,13 @@ def test_documents_are_normalised_before_they_are_judged(folder_of: FolderOf, ne
     (kept,) = read(out / "documents.parquet", Document)
     assert (kept.text, kept.digest) == ("one two\nthree", digest_of("one two\nthree"))
     short, empty = read(out / "rejected.parquet", Rejected)
-    assert (short.text, short.stage, short.rule, short.value, short.threshold) == ("one two", "clean", "min_words", 2, 3)
+    assert (short.text, short.stage, short.rule, short.value, short.threshold) == (
+        "one two",
+        "clean",
+        "min_words",
+        2,
+        3,
+    )
     assert short.reason == "min_words is 2, below the limit of 3"
     assert (empty.rule, empty.reason) == ("empty", "no text is left after normalising")
     assert facts == {"documents": 1, "rejected": 2, "characters": 13}
@@ -63,8 +69,12 @@ def test_cleaning_what_is_clean_gives_the_same_bytes(folder_of: FolderOf, new_fo
 
 
 def test_a_corpus_of_which_nothing_is_left_names_the_filter(folder_of: FolderOf, new_folder: NewFolder):
-    with pytest.raises(NothingLeftError, match="rejected all 3 documents, 2 by 'min_words'; loosen that filter"):
-        clean_documents([folder_of("raw", {"s": ["x", "y", "\n"]})], new_folder("out"), NormalizeConfig(), SHORT)
+    with pytest.raises(
+        NothingLeftError, match="rejected all 3 documents, 2 by 'min_words'; loosen that filter"
+    ):
+        clean_documents(
+            [folder_of("raw", {"s": ["x", "y", "\n"]})], new_folder("out"), NormalizeConfig(), SHORT
+        )
     with pytest.raises(NothingLeftError, match="no document to clean; choose a source that has some"):
         clean_documents([], new_folder("out2"), NormalizeConfig(), SHORT)
 

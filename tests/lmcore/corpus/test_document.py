@@ -9,7 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lmcore.corpus import document as module
-from lmcore.corpus.document import Document, Duplicate, Rejected, digest_of, read, reading_order, reject, write
+from lmcore.corpus.document import (
+    Document,
+    Duplicate,
+    Rejected,
+    digest_of,
+    read,
+    reading_order,
+    reject,
+    write,
+)
 
 SAMPLE = Document("s/f.txt#1", "s", "f.txt", 3, "Title", "some text", digest_of("some text"))
 anything = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
@@ -36,7 +45,13 @@ def test_a_rejection_keeps_its_document_and_may_have_no_number(tmp_path: Path):
     ]
     write(tmp_path / "rows.parquet", Rejected, rows)
     first, second = read(tmp_path / "rows.parquet", Rejected)
-    assert (first.id, first.text, first.line, first.value, first.threshold) == ("s/f.txt#1", "some text", 3, 2.0, 20.0)
+    assert (first.id, first.text, first.line, first.value, first.threshold) == (
+        "s/f.txt#1",
+        "some text",
+        3,
+        2.0,
+        20.0,
+    )
     assert (second.value, second.threshold, second.reason) == (None, None, "no text")
 
 
@@ -65,7 +80,9 @@ def test_columns_that_are_not_asked_for_are_empty(tmp_path: Path):
 
 def test_a_file_of_another_kind_is_refused_in_one_line(tmp_path: Path):
     write(tmp_path / "documents.parquet", Document, [SAMPLE])
-    with pytest.raises(ValueError, match=r"no column containment.*; expected a Parquet file .* Duplicate") as error:
+    with pytest.raises(
+        ValueError, match=r"no column containment.*; expected a Parquet file .* Duplicate"
+    ) as error:
         list(read(tmp_path / "documents.parquet", Duplicate))
     assert "\n" not in str(error.value)
     for content in (b"", b"PAR1 no, it is not PAR1", b"short"):
@@ -78,8 +95,15 @@ def test_a_file_of_another_kind_is_refused_in_one_line(tmp_path: Path):
 
 
 def test_reading_order_is_by_source_then_file_then_line():
-    rows = [dataclasses.replace(SAMPLE, source=s, file=f, line=n) for s, f, n in [("b", "a", 1), ("a", "b", 10), ("a", "b", 9)]]
-    assert [(row.source, row.line) for row in sorted(rows, key=reading_order)] == [("a", 9), ("a", 10), ("b", 1)]
+    rows = [
+        dataclasses.replace(SAMPLE, source=s, file=f, line=n)
+        for s, f, n in [("b", "a", 1), ("a", "b", 10), ("a", "b", 9)]
+    ]
+    assert [(row.source, row.line) for row in sorted(rows, key=reading_order)] == [
+        ("a", 9),
+        ("a", 10),
+        ("b", 1),
+    ]
 
 
 def test_nothing_is_called_a_file_when_writing_fails(tmp_path: Path):

@@ -54,7 +54,9 @@ def test_files_are_sorted_and_what_speaks_of_the_source_is_no_text(tmp_path: Pat
         (("x/[ab].txt",), ["x/b.txt"]),
     ],
 )
-def test_patterns_choose_files_by_their_whole_path(tmp_path: Path, patterns: tuple[str, ...], expected: list[str]):
+def test_patterns_choose_files_by_their_whole_path(
+    tmp_path: Path, patterns: tuple[str, ...], expected: list[str]
+):
     fill(tmp_path, dict.fromkeys(["a.txt", "x/b.txt", "x/b.md", "x/y/c.txt"], "text"))
     assert names(find_files(source(files=patterns), tmp_path)) == expected
 
@@ -128,7 +130,7 @@ def test_documents_say_where_they_stand(tmp_path: Path, new_folder: NewFolder):
         ("novels/b/two.txt#3", 5, "CH 2", "CH 2\ntwo"),
     ]
     assert all(d.digest == digest_of(d.text) and d.source == "novels" and d.family == "" for d in documents)
-    assert facts == {"files": 2, "documents": 4, "rejected": 0, "characters": 25}
+    assert facts == {"files": 2, "documents": 4, "rejected": 0, "characters": 26}
 
 
 def test_bad_records_are_kept_with_the_reason(tmp_path: Path, new_folder: NewFolder):
@@ -162,7 +164,14 @@ def test_the_product_is_the_same_from_another_folder_and_in_any_order(tmp_path: 
 def test_progress_counts_files(tmp_path: Path, new_folder: NewFolder):
     fill(tmp_path / "s", {"a.txt": "a", "b.txt": "b"})
     seen: list[tuple[int, int]] = []
-    read_source(source(), "s", find_files(source(), tmp_path / "s"), tmp_path / "s", new_folder("out"), lambda *at: seen.append(at))
+    read_source(
+        source(),
+        "s",
+        find_files(source(), tmp_path / "s"),
+        tmp_path / "s",
+        new_folder("out"),
+        lambda *at: seen.append(at),
+    )
     assert seen == [(1, 2), (2, 2)]
 
 
@@ -170,7 +179,10 @@ def test_progress_counts_files(tmp_path: Path, new_folder: NewFolder):
 
 
 def test_a_description_is_read_with_its_reader(tmp_path: Path):
-    fill(tmp_path, {"source.yaml": "title: T\norigin: O\nlicence: L\nreader: {type: jsonl, text_field: body}\n"})
+    fill(
+        tmp_path,
+        {"source.yaml": "title: T\norigin: O\nlicence: L\nreader: {type: jsonl, text_field: body}\n"},
+    )
     described = load_source(tmp_path)
     assert described.reader.dials == {"text_field": "body", "title_field": None}
     assert described.files == ("**/*",)
@@ -180,10 +192,19 @@ def test_a_description_is_read_with_its_reader(tmp_path: Path):
     ("content", "says"),
     [
         (b"title: T\norigin: O\n", "'licence' is missing: Why the texts may be used"),
-        (b"title: T\norigin: O\nlicense: L\n", "'licence' is missing|unknown setting 'license'. Did you mean 'licence'"),
+        (
+            b"title: T\norigin: O\nlicense: L\n",
+            "'licence' is missing|unknown setting 'license'. Did you mean 'licence'",
+        ),
         (b"title: T\norigin: O\nlicence: L\nreader: jsonlines\n", "no reader named 'jsonlines'"),
-        (b"title: T\norigin: O\nlicence: L\nreader: {type: text, headings: x}\n", "unknown setting 'headings'"),
-        (b"title: T\norigin: O\nlicence: L\nfiles: ['../*']\n", r"pattern '\.\./\*' leaves the folder; set `path`"),
+        (
+            b"title: T\norigin: O\nlicence: L\nreader: {type: text, headings: x}\n",
+            "unknown setting 'headings'",
+        ),
+        (
+            b"title: T\norigin: O\nlicence: L\nfiles: ['../*']\n",
+            r"pattern '\.\./\*' leaves the folder; set `path`",
+        ),
         (b"- a list\n", "no settings in it; expected title"),
         (b"title: [unclosed\n", "no readable YAML"),
         (b"\xff", "no readable YAML"),

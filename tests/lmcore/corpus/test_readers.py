@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from lmcore.corpus.readers import Draft, UnreadableFileError, bad_byte, readers
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
-on_files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+on_files = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None
+)
 
 
 def drafts_of(file: Path, reader: str, **dials: Any) -> list[Draft]:
@@ -39,7 +41,9 @@ def test_a_text_without_headings_is_one_document_named_as_its_file(tmp_path: Pat
 
 
 def test_each_heading_begins_a_document_and_what_precedes_is_one_too(tmp_path: Path):
-    file = saved(tmp_path / "book.txt", b"A preface.\n\nCHAPTER I\n\nOne.\n\n  CHAPTER II\nTwo, of CHAPTER I.\n")
+    file = saved(
+        tmp_path / "book.txt", b"A preface.\n\nCHAPTER I\n\nOne.\n\n  CHAPTER II\nTwo, of CHAPTER I.\n"
+    )
     assert drafts_of(file, "text", heading=r"CHAPTER [IVX]+") == [
         Draft(1, "book", "A preface."),
         Draft(3, "CHAPTER I", "CHAPTER I\n\nOne."),
@@ -49,7 +53,9 @@ def test_each_heading_begins_a_document_and_what_precedes_is_one_too(tmp_path: P
 
 def test_blank_lines_before_the_first_heading_are_no_document(tmp_path: Path):
     file = saved(tmp_path / "book.txt", b"\n \nCHAPTER I\nOne.")
-    assert [(draft.line, draft.title) for draft in drafts_of(file, "text", heading="CHAPTER .*")] == [(3, "CHAPTER I")]
+    assert [(draft.line, draft.title) for draft in drafts_of(file, "text", heading="CHAPTER .*")] == [
+        (3, "CHAPTER I")
+    ]
 
 
 def test_wrapped_lines_of_a_paragraph_are_joined_and_indented_lines_stay(tmp_path: Path):
@@ -104,7 +110,9 @@ def test_the_first_bad_byte_is_where_the_decoder_or_a_zero_byte_says(content: by
         ("nothing.txt.gz", b"", r"the file is empty"),
     ],
 )
-def test_a_file_that_is_no_text_is_refused_with_the_offset(tmp_path: Path, name: str, content: bytes, says: str):
+def test_a_file_that_is_no_text_is_refused_with_the_offset(
+    tmp_path: Path, name: str, content: bytes, says: str
+):
     with pytest.raises(UnreadableFileError, match=says) as error:
         drafts_of(saved(tmp_path / name, content), "text")
     assert "\n" not in str(error.value)
@@ -225,13 +233,20 @@ def test_csv_reads_the_same_texts_as_datasets_reads_as_strings(tmp_path: Path):
     file = saved(tmp_path / "rows.csv", b'n,text\n1,"a ""quoted"" one\nwith two lines"\n\n2,plain\n')
     features = datasets.Features({"n": datasets.Value("string"), "text": datasets.Value("string")})
     theirs = datasets.load_dataset(
-        "csv", data_files=[str(file)], split="train", streaming=True, cache_dir=str(tmp_path / "c"), features=features
+        "csv",
+        data_files=[str(file)],
+        split="train",
+        streaming=True,
+        cache_dir=str(tmp_path / "c"),
+        features=features,
     )
     assert [draft.text for draft in drafts_of(file, "csv")] == [row["text"] for row in theirs]
 
 
 def test_csv_says_the_line_on_which_a_row_begins(tmp_path: Path):
-    file = saved(tmp_path / "rows.csv.gz", b'\xef\xbb\xbftext,n\r\n"one\nand more",1\r\n\r\nNA,2\r\n007,3\r\n')
+    file = saved(
+        tmp_path / "rows.csv.gz", b'\xef\xbb\xbftext,n\r\n"one\nand more",1\r\n\r\nNA,2\r\n007,3\r\n'
+    )
     assert drafts_of(file, "csv") == [Draft(2, "", "one\nand more"), Draft(5, "", "NA"), Draft(6, "", "007")]
 
 

@@ -51,7 +51,9 @@ def test_every_setting_has_a_canonical_form_with_all_dials():
 
 
 def test_a_wrong_dial_of_a_filter_names_the_filter():
-    with pytest.raises(ValidationError, match="filter 'length': unknown setting 'min_word'. Did you mean 'min_words'"):
+    with pytest.raises(
+        ValidationError, match="filter 'length': unknown setting 'min_word'. Did you mean 'min_words'"
+    ):
         FilterPart.model_validate({"type": "length", "min_word": 3})
 
 

@@ -1,0 +1,35 @@
+# Each of `demo`, `test` and `check` does all the set-up that it needs on a fresh machine.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+export DO_NOT_TRACK = true
+export PREFECT_SERVER_ANALYTICS_ENABLED = false
+export MLFLOW_DISABLE_TELEMETRY = true
+export DVC_NO_ANALYTICS = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test check
+
+demo: $(VENV)/installed
+	$(BIN)/lm build_assistant demo
+
+test: check
+	$(BIN)/pytest -q
+
+check: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/installed: pyproject.toml
+	@echo "installing into $(VENV) (two or three minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet -e .
+	@touch $@
+
+$(VENV)/installed-test: pyproject.toml
+	@echo "installing into $(VENV) with what the tests need (two or three minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet -e ".[test]"
+	@touch $@ $(VENV)/installed
