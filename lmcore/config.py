@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import difflib
 import math
+import operator
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+_LONGEST = 80
 
 
 class SettingsError(ValueError):
@@ -30,12 +34,22 @@ class Config(BaseModel):
 
         The default resolves nested settings; a class with an `auto` of its own overrides this.
         """
-        changes = {
-            name: value.resolved()
-            for name in type(self).model_fields
-            if isinstance(value := getattr(self, name), Config)
-        }
+        before = {name: getattr(self, name) for name in type(self).model_fields}
+        changes = {name: now for name, value in before.items() if (now := _resolved(value)) is not value}
         return self.model_copy(update=changes) if changes else self
+
+
+def _resolved(value: Any) -> Any:
+    """The very same object where nothing in it says `auto`."""
+    if isinstance(value, Config):
+        return value.resolved()
+    if isinstance(value, tuple | list):
+        items = [_resolved(item) for item in value]
+        return value if all(map(operator.is_, items, value)) else type(value)(items)
+    if isinstance(value, dict):
+        entries = {name: _resolved(item) for name, item in value.items()}
+        return value if all(map(operator.is_, entries.values(), value.values())) else entries
+    return value
 
 
 def canonical(value: Any) -> Any:
@@ -77,22 +91,31 @@ def explain(error: ValidationError, settings: type[BaseModel]) -> str:
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "value_error":
         return f"'{path}': {message}"
-    return f"'{path}' is {first['input']!r}; {message[:1].lower()}{message[1:]}"
+    came = repr(first["input"])
+    came = came if len(came) <= _LONGEST else came[: _LONGEST - 3] + "..."
+    return f"'{path}' is {came}; {message[:1].lower()}{message[1:]}"
 
 
 def _known(settings: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """The field names that were possible where an unknown one stood."""
     here: Any = settings
     for part in path[:-1]:
-        field = getattr(here, "model_fields", {}).get(part)
+        field = _fields(here).get(part)
         here = field.annotation if field else here
-    return list(getattr(here, "model_fields", {}))
+    return list(_fields(here))
+
+
+def _fields(annotation: Any) -> Mapping[Any, FieldInfo]:
+    """The fields of a settings class, also of one inside `tuple[...]`, `... | None` and the like."""
+    if fields := getattr(annotation, "model_fields", None):
+        return dict(fields)
+    return next((fields for each in get_args(annotation) if (fields := _fields(each))), {})
 
 
 def _describe(settings: type[BaseModel], path: tuple[int | str, ...]) -> str:
     here: Any = settings
     field = None
     for part in path:
-        field = getattr(here, "model_fields", {}).get(part)
+        field = _fields(here).get(part)
         here = field.annotation if field else here
     return (field.description if field and field.description else "it has no default").strip()

@@ -93,8 +93,12 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Write the manifest with its seal; whoever calls this has written everything else before."""
     document = canonical(manifest)
     document["seal"] = digest_of(document)
-    text = json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    (folder / MANIFEST).write_bytes(_spell(document))
+
+
+def _spell(document: Mapping[str, Any]) -> bytes:
+    """The one way that a manifest is written, so that every byte of it is under the seal."""
+    return (json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -107,11 +111,11 @@ def read_manifest(folder: Path) -> Manifest:
     text = (folder / MANIFEST).read_bytes()
     try:
         document = json.loads(text)
-        seal = document.pop("seal")
-        if digest_of(document) != seal:
+        is_sealed = text == _spell(document) and document.pop("seal") == digest_of(document)
+        if not is_sealed:
             raise Damaged(f"{folder / MANIFEST} was changed after it was sealed")
         return Manifest(**document)
     except Damaged:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Damaged(f"{folder / MANIFEST} does not read as a manifest") from error

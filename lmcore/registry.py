@@ -16,7 +16,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -77,7 +77,7 @@ class Registry(Generic[T]):
 
     def _load(self, name: str) -> None:
         if name not in self.names():
-            raise ValueError(f"no {self.kind} named '{name}'.{did_you_mean(name, self.names())}")
+            raise ValueError(f"no {self.kind} named '{name}'.{did_you_mean(str(name), self.names())}")
         module_name, file = self.module_of(name), self.file_of(name)
         if file is None:
             importlib.import_module(module_name)
@@ -86,7 +86,11 @@ class Registry(Generic[T]):
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[module_name]
+            raise
 
 
 class Part(Config):
@@ -103,13 +107,15 @@ class Part(Config):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, given: Any) -> Any:
+        if not isinstance(given, str | Mapping | Part):
+            raise ValueError(f"{given!r} is no {cls.registry.kind}; write its name, or a type with its dials")
         given = {"type": given} if isinstance(given, str) else dict(given)
         if "type" not in given:
             raise ValueError(f"a {cls.registry.kind} needs a type.{did_you_mean('', cls.registry.names())}")
         name = given.pop("type")
         dials = dials_of(cls.registry[name], name)
         try:
-            return {"type": name, **dials(**given).model_dump()}
+            return {"type": name, **dials.model_validate(given).model_dump()}
         except ValidationError as error:
             raise ValueError(f"{cls.registry.kind} '{name}': {explain(error, dials)}") from None
 

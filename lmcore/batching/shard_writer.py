@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +21,7 @@ from lmcore.tokenizers.tokenizer import Tokenizer
 
 Progress = Callable[[int, int], None]
 """Told how many documents are done, and how many there are."""
+BATCHES_AHEAD = 2
 
 
 class Counter:
@@ -62,8 +65,7 @@ def write_side(
     """Write the shards and the table of documents of one side; memory is bound by a batch and the table."""
     spans: list[DocumentSpan] = []
     writer = _ShardWriter(out, side, dtype, shard_tokens)
-    for batch in read_batches(corpus, side, (*CORPUS_COLUMNS, "text")):
-        tokens, lengths = encode_documents(encoder, batch["text"], dtype)
+    for batch, tokens, lengths in _encode_ahead(corpus, side, encoder, dtype):
         spans += _spans(batch, tokens, lengths, encoder.token_bytes, writer.num_tokens)
         writer.append(tokens)
         done.add(len(lengths))
@@ -74,6 +76,24 @@ def write_side(
         shards=writer.finish(),
         document_table=shard_index.write_documents(spans, out / f"{side}-documents.parquet"),
     )
+
+
+def _encode_ahead(
+    corpus: Path, side: str, encoder: Tokenizer, dtype: np.dtype[Any]
+) -> Iterator[tuple[dict[str, list[Any]], NDArray[Any], NDArray[np.int64]]]:
+    """The batches of a side with their tokens, in order; the next two are encoded while one is written.
+
+    The encoder's threads leave the interpreter free, so that its work and ours keep all cores busy.
+    """
+    with ThreadPoolExecutor(BATCHES_AHEAD) as workers:
+        waiting: deque[tuple[dict[str, list[Any]], Future[tuple[NDArray[Any], NDArray[np.int64]]]]] = deque()
+        for batch in read_batches(corpus, side, (*CORPUS_COLUMNS, "text")):
+            waiting.append((batch, workers.submit(encode_documents, encoder, batch["text"], dtype)))
+            if len(waiting) > BATCHES_AHEAD:
+                first, encoded = waiting.popleft()
+                yield first, *encoded.result()
+        for first, encoded in waiting:
+            yield first, *encoded.result()
 
 
 def encode_documents(

@@ -9,7 +9,7 @@ from typing import Any
 SIDES = ("train", "validation", "test")
 BATCH_DOCUMENTS = 1024
 """Documents read at a time."""
-BATCH_CHARACTERS = 4_000_000
+BATCH_CHARACTERS = 1_000_000
 """Text handed to the encoder at a time: enough to keep all its threads busy, little in memory."""
 
 

@@ -29,8 +29,8 @@ def orthogonalize(matrix: Tensor) -> Tensor:
 def muon_direction(gradient: Tensor, momentum: Tensor, beta: float, dtype: torch.dtype) -> Tensor:
     """One matrix's step for a learning rate of 1; `momentum` is updated in place.
 
-    Nesterov's momentum, made orthogonal in `dtype`, then scaled by 0.2 * sqrt(longer side), so that its numbers
-    are as large as AdamW's and one learning rate serves both (Liu et al. 2025).
+    Nesterov's momentum, made orthogonal in `dtype`, then scaled by 0.2 * sqrt(longer side), so that its
+    numbers are as large as AdamW's and one learning rate serves both (Liu et al. 2025).
     """
     momentum.lerp_(gradient, 1 - beta)
     ahead = gradient.lerp(momentum, beta)

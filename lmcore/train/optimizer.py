@@ -30,7 +30,9 @@ class Optimizer:
         if config.optimizer == "adamw":
             groups.append({"params": matrices, "weight_decay": config.weight_decay})
         self._adamw = torch.optim.AdamW(groups, betas=config.betas, fused=True)
-        self._momenta = {weight: torch.zeros_like(weight) for weight in matrices if config.optimizer == "muon"}
+        self._momenta = {
+            weight: torch.zeros_like(weight) for weight in matrices if config.optimizer == "muon"
+        }
 
     @torch.no_grad()
     def update(self, gradients: Sequence[Tensor], rate: float, lanes: Lanes) -> None:

@@ -41,7 +41,7 @@ def inputs_of(arguments: Mapping[str, Any]) -> dict[str, Artifact | list[Artifac
 def flat_inputs(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Artifact]]:
     """(parameter, artifact) pairs, lists opened."""
     for name, value in inputs_of(arguments).items():
-        for artifact in value if isinstance(value, list) else [value]:
+        for artifact in [value] if isinstance(value, Artifact) else value:
             yield name, artifact
 
 
@@ -82,7 +82,7 @@ def _is_input(value: Any) -> bool:
 
 
 def _digests(value: Artifact | list[Artifact]) -> Any:
-    return [item.digest for item in value] if isinstance(value, list) else value.digest
+    return value.digest if isinstance(value, Artifact) else [item.digest for item in value]
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Path | None]]:

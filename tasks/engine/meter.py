@@ -23,7 +23,7 @@ class Meter:
         self._started = time.perf_counter()
         self._cpu_before = _cpu_seconds()
         self._memory_before = _memory()
-        self.peak_memory = 0
+        self._peak_memory = 0
         self._stop = threading.Event()
         self._sampler = threading.Thread(target=self._sample, daemon=True)
         self._sampler.start()
@@ -32,7 +32,12 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._sampler.join()
+
+    @property
+    def peak_memory(self) -> int:
+        """Bytes; of what is over before the first sample, what is left of it."""
         self._look()
+        return self._peak_memory
 
     @property
     def seconds(self) -> float:
@@ -47,7 +52,7 @@ class Meter:
             self._look()
 
     def _look(self) -> None:
-        self.peak_memory = max(self.peak_memory, _memory() - self._memory_before)
+        self._peak_memory = max(self._peak_memory, _memory() - self._memory_before)
 
 
 def _cpu_seconds() -> float:
@@ -63,10 +68,17 @@ def _memory() -> int:
 def _tree(pid: int) -> list[int]:
     try:
         threads = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
     except OSError:
         return [pid]
+    children = [child for thread in threads for child in _children(thread)]
     return [pid, *(below for child in children for below in _tree(child))]
+
+
+def _children(thread: Path) -> list[int]:
+    try:
+        return [int(child) for child in (thread / "children").read_text().split()]
+    except OSError:  # it ended since the listing, or the kernel does not tell
+        return []
 
 
 def _resident(pid: int) -> int:

@@ -8,7 +8,7 @@ what `compute_key` raises; the task's body computes the key again, and raises.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,20 @@ class OnPrefect:
         return Done(answer) if isinstance(answer, Artifact) else answer
 
     def call(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Artifact:
+        # A branch that failed says why itself; Prefect would only say that this task is not ready.
+        for branch in _branches(arguments):
+            branch.result()
         answer = self._once(step, arguments, lambda run, inputs: Artifact.from_json(run(inputs=inputs)))
         return answer.result() if isinstance(answer, Branch) else answer
+
+    def finish(self) -> None:
+        """Wait for the branches that nothing waited for.
+
+        Raises:
+            Exception: what the first of them that failed raised.
+        """
+        for branch in _branches(self.session.memo.answers):
+            branch.result()
 
     def _once(self, step: Step[Any, Any], arguments: dict[str, Any], start: Callable[[Any, Any], Any]) -> Any:
         memo = self.session.memo
@@ -119,6 +131,11 @@ def _is_input(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return bool(value) and all(_is_input(item) for item in value)
     return isinstance(value, Artifact | Branch | Done)
+
+
+def _branches(values: Mapping[str, Any]) -> Iterator[Branch]:
+    for value in values.values():
+        yield from (each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Branch))
 
 
 def _for_prefect(value: Any) -> Any:

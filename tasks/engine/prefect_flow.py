@@ -36,9 +36,12 @@ def run_on_prefect(session: Session, flow: AnyFlow, experiment: Experiment) -> A
             session.prefect_run_id = str(context.flow_run.id)
         told = Told(session.listener)
         session.listener = told
-        with Books(session, settings) as books, executing(OnPrefect(session)), suppress(ReachedUntil):
+        executor = OnPrefect(session)
+        with Books(session, settings) as books, executing(executor):
             session.tracker = books
-            answers.append(flow(experiment))
+            with suppress(ReachedUntil):
+                answers.append(flow(experiment))
+            executor.finish()
         create_table_artifact(key="steps", table=told.rows, description="What became of each step")
 
     answers: list[Any] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from lmcore.lineage import MANIFEST, Damaged, Manifest, file_digest, list_produc
 from tasks.engine.workspace import Workspace
 
 Stat = tuple[int, int, int, int]
+_TICK = 50_000_000
+"""Nanoseconds. A file written less than a tick of the kernel's clock ago may change again without a trace in
+its times, so its stat proves nothing yet."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,8 @@ class Proof:
     manifest: Manifest | None
     fault: str | None = None
     """Why there is no whole product: missing, or which file is damaged."""
-
-    @property
-    def is_missing(self) -> bool:
-        return self.manifest is None and self.fault is None
+    is_unwanted: bool = False
+    """It is to be made again whatever is there, so a copy of it is of no use either."""
 
 
 def prove(workspace: Workspace, address: str, *, in_full: bool = False) -> Proof:
@@ -35,15 +37,19 @@ def prove(workspace: Workspace, address: str, *, in_full: bool = False) -> Proof
         in_full: hash every byte, also where size, times and inode are those of the last proof.
     """
     folder = workspace.path(address)
-    if not folder.is_dir():
+    if not os.path.lexists(folder):
         return Proof(None)
     try:
         manifest = read_manifest(folder)
-    except FileNotFoundError:
-        return Proof(None, f"{address} has no manifest")
+        fault = _fault(workspace, folder, manifest, in_full)
     except Damaged:
         return Proof(None, f"{address}/{MANIFEST} was changed")
-    fault = _fault(workspace, folder, manifest, in_full)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if error.filename == str(folder / MANIFEST):
+            return Proof(None, f"{address} has no manifest")
+        return Proof(None, f"{address} was replaced while it was looked at")
+    except OSError as error:
+        return Proof(None, f"{address} cannot be read: {error.strerror}")
     return Proof(None, f"{address}/{fault}") if fault else Proof(manifest)
 
 
@@ -53,7 +59,8 @@ def _fault(workspace: Workspace, folder: Path, manifest: Manifest, in_full: bool
         return f"{name} is missing" if name in manifest.files else f"{name} does not belong there"
     digests = digests_of(workspace, folder, found, in_full=in_full)
     for name, entry in manifest.files.items():
-        if digests[name] != entry.sha256:
+        # The bytes have the last word: what was remembered may be what is damaged.
+        if digests[name] != entry.sha256 and (in_full or file_digest(folder / name) != entry.sha256):
             return f"{name} was changed"
     return None
 
@@ -69,9 +76,11 @@ def digests_of(
     for name in names:
         path = folder / name
         stat = _stat(path)
+        settled = time.time_ns() - max(stat[1:3]) > _TICK
         before = known.get(name)
         digests[name] = before[1] if before and before[0] == list(stat) else file_digest(path)
-        facts[name] = [list(stat), digests[name]]
+        if settled:
+            facts[name] = [list(stat), digests[name]]
     if facts != known:
         _save(memory, facts)
     return digests
@@ -84,8 +93,9 @@ def _stat(path: Path) -> Stat:
 
 def _load(memory: Path) -> dict[str, list]:  # type: ignore[type-arg]
     try:
-        return dict(json.loads(memory.read_text()))
-    except (OSError, ValueError):
+        known = json.loads(memory.read_text())
+        return {name: [list(stat), str(digest)] for name, (stat, digest) in known.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 

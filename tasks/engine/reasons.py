@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Each setting, input and definition that changed, old -> new. Inputs not known yet are passed over."""
     reasons = list(_settings(was.get("settings", {}), now.get("settings", {})))
     reasons += _inputs(was.get("inputs", {}), now.get("inputs", {}))
+    if "carried" in was and "carried" in now and was["carried"] != now["carried"]:
+        reasons.append(f"what is carried over changed: {_digests(was['carried'])} -> {_digests(now['carried'])}")
     reasons += _code(was.get("code", {}), now.get("code", {}))
     if was.get("format") != now.get("format"):
         reasons.append(f"format of products {was.get('format')} -> {now.get('format')}")
@@ -25,20 +28,23 @@ def in_words(reasons: list[str], most: int = 3) -> str:
 
 
 def _settings(was: Any, now: Any) -> Iterator[str]:
-    before, after = dict(_flat(was)), dict(_flat(now))
+    before, after = ({path: item for path, item in _flat(each) if path} for each in (was, now))
     for path in [*after, *(path for path in before if path not in after)]:
         if path not in before:
             yield f"{path} is new: {_short(after[path])}"
         elif path not in after:
             yield f"{path} is gone (was {_short(before[path])})"
-        elif before[path] != after[path]:
+        elif _spelled(before[path]) != _spelled(after[path]):
             yield f"{path} {_short(before[path])} -> {_short(after[path])}"
 
 
 def _inputs(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for name, digest in now.items():
-        if name in was and digest != was[name] and not _unknown(digest):
+        if name not in was:
+            yield f"{name} is a new input"
+        elif digest != was[name] and not _unknown(digest):
             yield f"{name} changed: {_digests(was[name])} -> {_digests(digest)}"
+    yield from (f"{name} is no input any more" for name in was if name not in now)
 
 
 def _code(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
@@ -62,6 +68,11 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(item, f"{path}[{number}]")
     else:
         yield path, value
+
+
+def _spelled(value: Any) -> str:
+    """1, 1.0 and True are equal, but not one key."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _unknown(digest: Any) -> bool:

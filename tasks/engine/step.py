@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from lmcore.config import Config
-from lmcore.lineage import Facts
+from lmcore.lineage import Facts, canonical_json
 from tasks.engine.artifact import Artifact, is_artifact_json
 
 if TYPE_CHECKING:
@@ -231,7 +231,8 @@ def _identity(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_identity, value)) + "]"
     if isinstance(value, Config):
-        return value.model_dump_json()
+        # Not pydantic's own dump: it leaves out the fields that a subclass adds to what was declared.
+        return canonical_json(value)
     if isinstance(value, Artifact):
         return f"{value.address}@{value.digest}"
     return f"future {id(value)}" if hasattr(value, "result") else repr(value)

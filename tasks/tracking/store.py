@@ -89,9 +89,9 @@ def _client(uri: str) -> MlflowClient:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     try:
-        client.get_experiment("0")
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.search_registered_models(max_results=1)  # so that no thread is the first to open the registry
     except MlflowException as error:
         if "mlflow db upgrade" in str(error):
             raise TrackingError(
@@ -99,7 +99,6 @@ def _client(uri: str) -> MlflowClient:
                 f"then run: mlflow db upgrade {uri}"
             ) from None
         raise TrackingError(f"{uri} cannot be read as MLflow's database: {_first_line(error)}") from error
-    client.search_registered_models(max_results=1)  # so that no thread is the first to open the registry
     return client
 
 

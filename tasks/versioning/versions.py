@@ -213,7 +213,8 @@ def _repository(workspace: Path) -> Iterator[Any]:
 
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    repository = Repo(str(workspace))
+    # Only the cache is wanted: a workspace that was copied without its `.git` has one too.
+    repository = Repo(str(workspace), config={"core": {"no_scm": True}})
     try:
         yield repository
     finally:

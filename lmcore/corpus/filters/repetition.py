@@ -31,8 +31,8 @@ def repetition(
     The two lists hold a share for n = 2, 3, ... words and for n = 5, 6, ... words; a shorter list leaves out
     the longer n. Shares of characters are shares of the whole text. A top n-gram counts as often as it
     occurs, with the spaces between its words; repeated n-grams count without spaces, from their second
-    occurrence on, and do not overlap. datatrove's filter defines it so; words stand between white space. Other
-    than there, an n-gram that occurs once repeats nothing, or short texts would be rejected for being short.
+    occurrence on, and do not overlap. datatrove's filter defines it so; words stand between white space.
+    Other than there, an n-gram that occurs once repeats nothing: no text is rejected here for being short.
     """
     tops = dict(enumerate(top_ngram_characters_shares, start=2))
     repeats = dict(enumerate(duplicate_ngram_characters_shares, start=5))

@@ -45,7 +45,7 @@ def test_an_ngram_that_occurs_once_repeats_nothing():
 
 
 def test_repeated_ngrams_do_not_overlap():
-    # "a b a b a b": the 2-gram "a b" is new at 0, repeats at 2 and at 4; "b a" is new at 1. 4 of 11 characters.
+    # "a b a b a b": the 2-gram "a b" is new at 0, repeats at 2 and 4; "b a" is new at 1. 4 of 11 characters.
     assert dict(_measures("a b a b a b", [], [2]))["duplicate_2gram_characters_share"] == 4 / 11
 
 

@@ -80,7 +80,7 @@ def test_signatures_do_not_depend_on_order_or_blocks(monkeypatch: pytest.MonkeyP
 
 
 def test_bands_agree_as_often_as_the_jaccard_index_says():
-    # Two sets of 1000 numbers with 600 in common: J = 600 / 1400. One row a band: the share of equal bands is J.
+    # Two sets of 1000 numbers with 600 in common: J = 600 / 1400. One row a band: a share J of them is equal.
     pool = mix(np.arange(1400, dtype=np.uint64))
     minhash = MinHash(4000, 1, seed=0)
     equal = (minhash.signature(pool[:1000]) == minhash.signature(pool[400:])).mean()

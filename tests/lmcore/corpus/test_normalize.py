@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -32,8 +33,8 @@ def test_normalising_twice_changes_nothing_more(text: str, config: NormalizeConf
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFKC"])
-def test_every_character_is_stable_after_one_pass_and_in_its_form(form: str):
-    config = NormalizeConfig.model_validate({"unicode_form": form})
+def test_every_character_is_stable_after_one_pass_and_in_its_form(form: Literal["NFC", "NFKC"]):
+    config = NormalizeConfig(unicode_form=form)
     for start in range(0, sys.maxunicode + 1, 1024):
         codes = (code for code in range(start, start + 1024) if not 0xD800 <= code < 0xE000)
         once = normalize_text("".join(f"a{chr(code)}b " for code in codes), config)
@@ -44,7 +45,7 @@ def test_every_character_is_stable_after_one_pass_and_in_its_form(form: str):
 @given(text=texts, config=configs)
 def test_no_letter_is_lost(text: str, config: NormalizeConfig):
     def letters(value: str) -> list[str]:
-        return [letter for letter in unicodedata.normalize("NFKC", value) if letter.isalnum()]
+        return [letter for letter in unicodedata.normalize("NFKD", value) if letter.isalnum()]
 
     assert letters(normalize_text(text, config)) == letters(text)
 
@@ -57,7 +58,7 @@ def test_no_letter_is_lost(text: str, config: NormalizeConfig):
         ("  two\t\xa0 words  \n next ", "two words\nnext"),
         ("\n\n one\n \n\t\n\ntwo\n\n", "one\n\ntwo"),
         ("soft\xadhyphen zero\u200bwidth \ufeffmark\x00", "softhyphen zerowidth mark"),
-        ("نامه\u200cای", "نامه\u200cای"),
+        ("क्\u200dष", "क्\u200dष"),
         ("ﬁ", "ﬁ"),
         ("", ""),
     ],
@@ -67,7 +68,7 @@ def test_text_is_written_in_one_way(given_text: str, expected: str):
 
 
 def test_compatibility_form_replaces_ligatures():
-    assert normalize_text("ﬁ Ａ", NormalizeConfig(unicode_form="NFKC")) == "fi A"
+    assert normalize_text("ﬁ \uff21", NormalizeConfig(unicode_form="NFKC")) == "fi A"
 
 
 def test_indentation_is_kept_for_code():

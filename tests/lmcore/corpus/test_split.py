@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lmcore.corpus.clean import NothingLeftError
 from lmcore.corpus.document import Document, Rejected, digest_of, read, reject, write
 from lmcore.corpus.ledger import SIDES, Place, read_ledger, write_ledger
-from lmcore.corpus.quotas import Family, fill_quotas
+from lmcore.corpus.quotas import Counts, Family, fill_quotas
 from lmcore.corpus.settings import SplitConfig
 from lmcore.corpus.split import split_corpus
 
@@ -219,7 +219,7 @@ def test_three_families_reach_every_side_and_quotas_hold(
 
 def test_what_the_ledger_placed_counts_into_the_quota():
     families = [Family(str(number), Counter({"s": 1})) for number in range(10)]
-    counts = Counter({("s", "test"): 2, ("s", "train"): 8})
+    counts: Counts = Counter({("s", "test"): 2, ("s", "train"): 8})
     sides = fill_quotas(families, counts, {"s": 20}, TENTHS)
     assert Counter(sides.values()) == {"validation": 2, "train": 8}
 
@@ -241,7 +241,9 @@ def test_few_families_train_first():
 
 def test_a_side_that_would_stay_empty_is_refused(folder_of: FolderOf, new_folder: NewFolder):
     relatives = folder_of("in", {"a": texts("a", 9)}, dict.fromkeys(texts("a", 9), "one family"))
-    with pytest.raises(NothingLeftError, match="no document is left for validation: .* raise family_jaccard"):
+    with pytest.raises(
+        NothingLeftError, match=r"no document is left for validation: .* raise family_jaccard"
+    ):
         split_corpus(relatives, [], None, new_folder("out"), TENTHS)
     whole = SplitConfig(validation_share=0, test_share=0)
     assert split_corpus(relatives, [], None, new_folder("out2"), whole)["train_documents"] == 9

@@ -78,7 +78,9 @@ def test_a_text_that_outgrows_the_context_goes_on_from_its_later_half(model: Tra
 
 def test_a_prompt_longer_than_the_context_keeps_its_end(model: Transformer):
     long_prompt = list(range(50)) * 2
-    assert next(generate(model, long_prompt, 1)) == int(model(torch.tensor([long_prompt[-48:]]))[0, -1].argmax())
+    assert next(generate(model, long_prompt, 1)) == int(
+        model(torch.tensor([long_prompt[-48:]]))[0, -1].argmax()
+    )
 
 
 def test_a_strong_frequency_penalty_repeats_nothing(model: Transformer):
@@ -89,6 +91,8 @@ def test_a_strong_frequency_penalty_repeats_nothing(model: Transformer):
 @pytest.mark.parametrize(
     ("prompt", "complaint"), [([], "no tokens"), ([3, 50], "token id 50, the model knows 0 to 49")]
 )
-def test_a_prompt_that_cannot_be_read_is_refused_at_once(model: Transformer, prompt: list[int], complaint: str):
+def test_a_prompt_that_cannot_be_read_is_refused_at_once(
+    model: Transformer, prompt: list[int], complaint: str
+):
     with pytest.raises(ValueError, match=complaint):
         generate(model, prompt, 3)

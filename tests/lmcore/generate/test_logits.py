@@ -71,7 +71,9 @@ def test_top_k_leaves_exactly_k_and_of_equals_the_lower_ids(logits: torch.Tensor
 def test_temperature_gives_the_distribution_by_hand_and_equals_transformers():
     logits = torch.tensor([2.0, 1.0, 0.0])
     halved = scale_by_temperature(logits, 0.5).softmax(dim=-1)
-    assert torch.allclose(halved, torch.tensor([4.0, 2.0, 0.0]).exp() / torch.tensor([4.0, 2.0, 0.0]).exp().sum())
+    assert torch.allclose(
+        halved, torch.tensor([4.0, 2.0, 0.0]).exp() / torch.tensor([4.0, 2.0, 0.0]).exp().sum()
+    )
     assert torch.equal(scale_by_temperature(logits, 0.7), TemperatureLogitsWarper(0.7)(NO_IDS, logits))
     assert torch.equal(scale_by_temperature(logits, 1.0), logits)
 
@@ -79,7 +81,8 @@ def test_temperature_gives_the_distribution_by_hand_and_equals_transformers():
 def test_entropy_rises_with_temperature():
     logits = torch.randn(20)
     entropies = [
-        torch.distributions.Categorical(logits=scale_by_temperature(logits, t)).entropy() for t in (0.2, 0.7, 1, 3)
+        torch.distributions.Categorical(logits=scale_by_temperature(logits, t)).entropy()
+        for t in (0.2, 0.7, 1, 3)
     ]
     assert entropies == sorted(entropies)
 

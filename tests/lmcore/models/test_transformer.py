@@ -26,7 +26,9 @@ def test_the_loss_of_a_new_model_is_near_that_of_a_uniform_guess(model: Transfor
 
 def test_the_loss_equals_the_one_from_its_logits(model: Transformer):
     tokens = torch.randint(VOCAB, (3, 21))
-    from_logits = F.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten(), reduction="sum")
+    from_logits = F.cross_entropy(
+        model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten(), reduction="sum"
+    )
     assert torch.allclose(model.loss(tokens), from_logits, rtol=1e-5)
 
 
@@ -86,7 +88,10 @@ def test_the_seed_alone_decides_the_first_weights():
     torch.manual_seed(1)
     first = Transformer(TINY, VOCAB, seed=5).state_dict()
     torch.manual_seed(2)
-    again, other = Transformer(TINY, VOCAB, seed=5).state_dict(), Transformer(TINY, VOCAB, seed=6).state_dict()
+    again, other = (
+        Transformer(TINY, VOCAB, seed=5).state_dict(),
+        Transformer(TINY, VOCAB, seed=6).state_dict(),
+    )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["embedding.weight"], other["embedding.weight"])
 

@@ -19,7 +19,9 @@ def test_loss_and_gradients_equal_torch():
     theirs = F.cross_entropy(hidden @ weight.mT, targets, reduction="sum")
     assert torch.allclose(ours, theirs, atol=1e-5)
     for mine, other in zip(
-        torch.autograd.grad(ours, (hidden, weight)), torch.autograd.grad(theirs, (hidden, weight)), strict=True
+        torch.autograd.grad(ours, (hidden, weight)),
+        torch.autograd.grad(theirs, (hidden, weight)),
+        strict=True,
     ):
         assert torch.allclose(mine, other, atol=1e-5)
 

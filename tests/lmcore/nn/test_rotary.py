@@ -10,7 +10,9 @@ def turn(x: torch.Tensor, theta: float = 100.0) -> torch.Tensor:
 
 
 def test_it_equals_transformers_llama():
-    config = LlamaConfig(hidden_size=32, num_attention_heads=4, rope_parameters={"rope_theta": 500.0, "rope_type": "default"})
+    config = LlamaConfig(
+        hidden_size=32, num_attention_heads=4, rope_parameters={"rope_theta": 500.0, "rope_type": "default"}
+    )
     query, key = torch.randn(2, 2, 9, 4, 8).unbind()  # each (B, T, H, K)
     cosine, sine = LlamaRotaryEmbedding(config)(query, torch.arange(9)[None])
     expected_query, expected_key = apply_rotary_pos_emb(query, key, cosine, sine, unsqueeze_dim=2)

@@ -13,7 +13,9 @@ CONFIG = TransformerConfig(width=32, num_layers=2, num_heads=2, context_tokens=3
 TOKENS = torch.randint(90, (8, 33), generator=torch.Generator().manual_seed(4))
 
 
-def gradient(num_lanes: int, micro_batch_size: int = 2, precision: str = "bf16") -> tuple[float, list[torch.Tensor]]:
+def gradient(
+    num_lanes: int, micro_batch_size: int = 2, precision: str = "bf16"
+) -> tuple[float, list[torch.Tensor]]:
     working = WorkingModel(Transformer(CONFIG, 90, seed=1), precision)  # type: ignore[arg-type]
     with open_lanes(num_lanes) as lanes:
         return batch_gradient(working, TOKENS, micro_batch_size, lanes)

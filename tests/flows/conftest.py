@@ -1,0 +1,119 @@
+"""A workspace in which the tiny experiment was run for real: `lm` as a process, Prefect's server, MLflow, DVC."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "flows" / "experiments" / "build_assistant" / "tiny.yaml"
+STEPS = (
+    "ingest_source", "clean_documents", "deduplicate_documents", "split_corpus", "describe_corpus",
+    "train_tokenizer", "write_shards", "pretrain_model", "evaluate_model", "register_model",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lm:
+    """The `lm` command in one workspace."""
+
+    workspace: Path
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows", *arguments],
+            cwd=self.workspace,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "LM_WORKSPACE": str(self.workspace)} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str, code: int = 0, **environment: str) -> str:
+        """Run it to the end; its output, if it ends with `code`."""
+        process = self.start(*arguments, **environment)
+        out, errors = process.communicate(timeout=280)
+        assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{errors}"
+        assert "Traceback" not in out + errors, out + errors
+        return out + errors
+
+    def actions(self, *arguments: str) -> dict[str, str]:
+        """What `lm plan` says of each step of the tiny experiment (of the worst where one runs twice)."""
+        worst = ("run", "depends", "restore", "reuse")
+        rows: dict[str, str] = {}
+        for line in self("plan", "build_assistant", "tiny", *arguments).splitlines():
+            words = line.split()
+            if len(words) > 2 and words[0] in worst:
+                rows[words[1]] = min(words[0], rows.get(words[1], "reuse"), key=worst.index)
+        return rows
+
+    def digests(self) -> dict[str, str]:
+        """Step and name -> content digest of every product in its place."""
+        found = {}
+        for pattern in ("data/*/*", "models/*", "reports/*"):
+            for manifest in sorted(self.workspace.glob(f"{pattern}/manifest.json")):
+                document = json.loads(manifest.read_text())
+                found[f"{document['step']} {document['name']}"] = document["digest"]
+        return found
+
+    def address(self, step: str) -> Path:
+        """Where a step's only product lies."""
+        manifests = [
+            path
+            for pattern in ("data/*/*", "models/*", "reports/*")
+            for path in self.workspace.glob(f"{pattern}/manifest.json")
+            if json.loads(path.read_text())["step"] == step
+        ]
+        assert len(manifests) == 1, manifests
+        return manifests[0].parent
+
+
+def make_workspace(folder: Path) -> Lm:
+    """A workspace with the shipped sources and the tiny experiment, in which nothing has been run."""
+    (folder / "data").mkdir(parents=True)
+    shutil.copytree(ROOT / "data" / "sources", folder / "data" / "sources")
+    (folder / "experiments" / "build_assistant").mkdir(parents=True)
+    shutil.copy(TINY, folder / "experiments" / "build_assistant")
+    shutil.copytree(ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
+    (folder / ".lmworks").touch()
+    return Lm(folder)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Lm:
+    """The tiny experiment, run once from nothing; look, but do not touch."""
+    lm = make_workspace(tmp_path_factory.mktemp("built") / "workspace")
+    (lm.workspace / "output.txt").write_text(lm("build_assistant", "tiny"))
+    return lm
+
+
+@pytest.fixture
+def moved(built: Lm, tmp_path: Path) -> Lm:
+    """A copy of the built workspace in another folder, to do with as one likes."""
+    shutil.copytree(built.workspace, tmp_path / "moved", symlinks=True)
+    return Lm(tmp_path / "moved")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Lm:
+    """A workspace in which nothing has been run."""
+    return make_workspace(tmp_path / "fresh")
+
+
+@pytest.fixture
+def with_server() -> Iterator[Callable[[Lm], None]]:
+    """Keep one Prefect server up for several runs of a workspace."""
+    from contextlib import ExitStack
+
+    from tasks.engine.server import prefect_server
+    from tasks.engine.workspace import Workspace
+
+    with ExitStack() as held:
+        yield lambda lm: held.enter_context(prefect_server(Workspace(lm.workspace))) and None

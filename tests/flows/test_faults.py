@@ -1,0 +1,102 @@
+"""Killed at a bad moment, two at once, wrong input: a clear line, and nothing lost."""
+
+import os
+import random
+import signal
+import sqlite3
+import time
+
+import pytest
+
+STEPS = (
+    "ingest_source", "clean_documents", "deduplicate_documents", "split_corpus", "describe_corpus",
+    "train_tokenizer", "write_shards", "pretrain_model", "evaluate_model", "register_model",
+)  # fmt: skip
+
+
+def kill_inside(lm, step: str, after_seconds: float) -> bool:
+    """Start a run and `kill -9` it so long after a step began; False if it ended before."""
+    process = lm.start("build_assistant", "tiny")
+    scratch = lm.workspace / ".lm" / "scratch"
+    while process.poll() is None and not list(scratch.glob(f"{step}-*")):
+        time.sleep(0.002)
+    time.sleep(after_seconds)
+    was_running = process.poll() is None
+    process.kill()
+    process.communicate()
+    return was_running
+
+
+def test_killed_inside_every_step_the_run_ends_with_the_same_digests(built, fresh, with_server):
+    with_server(fresh)
+    generator = random.Random(11)
+    killed = [kill_inside(fresh, step, generator.uniform(0, 0.15)) for step in STEPS]
+    assert sum(killed) == len(STEPS)
+    fresh("build_assistant", "tiny")
+    assert fresh.digests() == built.digests()
+    with sqlite3.connect(fresh.workspace / "mlflow.db") as database:
+        running = database.execute("SELECT count(*) FROM runs WHERE status = 'RUNNING'").fetchone()[0]
+    assert running == 0
+
+
+def test_training_goes_on_where_it_was_stopped_politely(built, fresh, with_server):
+    with_server(fresh)
+    process = fresh.start("pretrain", "tiny")
+    metrics = fresh.workspace / ".lm" / "scratch"
+    while process.poll() is None and not any(file.stat().st_size for file in metrics.glob("pretrain_model-*/metrics.jsonl")):
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert list(metrics.glob("pretrain_model-*/resume/*"))
+    fresh("pretrain", "tiny")
+    assert fresh.digests().items() <= built.digests().items()
+
+
+def test_two_runs_at_once_where_nothing_was_initialised_do_each_step_once(built, fresh):
+    runs = [fresh.start("build_assistant", "tiny") for _ in range(2)]
+    outputs = ["".join(run.communicate(timeout=280)) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    assert not any("Traceback" in output for output in outputs), outputs
+    assert sum(output.count("  built ") for output in outputs) == 11, outputs
+    assert fresh.digests() == built.digests()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("tokeniser: {vocab_size: 512}", "Did you mean 'tokenizer'?"),
+        ("train: {steps: many}", "'train.steps' is 'many'"),
+        ("train: {stepz: 3}", "Did you mean 'steps'?"),
+        ("sources: []", "'sources'"),
+        ("sources: [jane_austin]", "Did you mean 'jane_austen'?"),
+        ("filters: [{type: lenght}]", "Did you mean 'length'?"),
+        ("model: {width: 15, num_heads: 2}", "multiple of 4"),
+        ("[not, a, mapping]", "setting: value"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_a_mistake_in_an_experiment_is_one_line_with_the_cure(fresh, change, message):
+    base = "" if change.startswith(("sources", "[", "a:")) else "sources: [jane_austen]\n"
+    (fresh.workspace / "experiments" / "build_assistant" / "wrong.yaml").write_text(base + change + "\n")
+    output = fresh("build_assistant", "wrong", code=2)
+    assert message in output
+    assert len(output.strip().splitlines()) == 1
+    assert not (fresh.workspace / "data" / "raw").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("build_assistant", "dmeo"), "no experiment named 'dmeo'"),
+        (("plan", "build_asistant", "tiny"), "Did you mean 'build_assistant'?"),
+        (("build_assistant", "tiny", "--force", "train"), "no step named 'train'"),
+        (("build_assistant", "tiny", "model.width"), "write setting=value"),
+        (("generate", "nobody"), "no model 'nobody'"),
+        (("generate", "nobody@champion"), "no version 'champion'"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line_with_the_cure(fresh, arguments, message):
+    output = fresh(*arguments, code=2)
+    assert message in output
+    assert len(output.strip().splitlines()) == 1
