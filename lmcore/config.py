@@ -77,7 +77,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'width'? Known: depth, width`, ready to stand behind an error."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
-    return (f" Did you mean '{near[0]}'?" if near else "") + f" Known: {', '.join(names)}"
+    return (f" Did you mean '{near[0]}'?" if near else "") + f" Known: {', '.join(names) or 'none'}"
 
 
 def explain(error: ValidationError, settings: type[BaseModel]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lmcore.config import canonical
+from lmcore.config import SettingsError, canonical, did_you_mean
 from lmcore.corpus.settings import ReaderPart, Source, SourceChoice
 from lmcore.lineage import Facts, content_digest, digest_of
 from tasks.artifacts import RawDocuments, SourceFiles
@@ -21,18 +21,25 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     return Forecast(seconds=0.5 + size / 6e6, memory=1e8 + 3 * size, disk=2 * size)
 
 
-@step(makes=RawDocuments, forecast=_forecast, ignores=("root",))
+@step(makes=RawDocuments, forecast=_forecast, ignores=("source", "root"))
 def ingest_source(
-    build: Build, files: SourceFiles, reader: ReaderPart, source_name: str, root: str, *, name: str
+    build: Build,
+    files: SourceFiles,
+    reader: ReaderPart,
+    source_name: str,
+    source: Source,
+    root: str,
+    *,
+    name: str,
 ) -> Facts:
-    """Read a source's files into documents; unreadable ones are kept apart with the reason."""
-    from lmcore.corpus.ingest import load_source, read_source
+    """Read a source's files into documents; unreadable ones are kept apart with the reason.
 
-    source = load_source(build.workspace_root / "data" / "sources" / source_name)
+    Of the description only the reader shapes the documents, so only the reader stands in the key.
+    """
+    from lmcore.corpus.ingest import read_source
+
     paths = [Path(file) for file in files.files]
-    return read_source(
-        source.model_copy(update={"reader": reader}), source_name, paths, Path(root), build.folder, build.progress
-    )
+    return read_source(source, source_name, paths, Path(root), build.folder, build.progress)
 
 
 def ingest(choice: SourceChoice) -> Any:
@@ -44,20 +51,19 @@ def ingest(choice: SourceChoice) -> Any:
     workspace: Workspace = current().session.workspace
     source, files, root = find_source(workspace, choice)
     name = choice.name if choice.files is None else f"{choice.name}-{digest_of(choice.files)[:6]}"
-    return ingest_source.submit(files, source.reader, choice.name, str(root), name=name)
+    return ingest_source.submit(files, source.reader, choice.name, source, str(root), name=name)
 
 
 def find_source(workspace: Workspace, choice: SourceChoice) -> tuple[Source, SourceFiles, Path]:
     """A source's description, its chosen files by digest, and the folder that they lie in."""
-    from lmcore.corpus.ingest import check_files, find_files, load_source, root_of
+    from lmcore.corpus.ingest import check_files, find_files, root_of
 
-    folder = workspace.sources / choice.name
-    source = load_source(folder)
+    source, folder = _describe(workspace, choice)
     paths = find_files(source, folder, choice)
     root = root_of(source, folder)
     digests = digests_of(workspace, root, [path.as_posix() for path in paths])
     files = SourceFiles(
-        address=f"{SourceFiles.home}/{choice.name}",
+        address=f"{SourceFiles.home}/{choice.name}" if choice.source is None else workspace.address(root),
         name=choice.name,
         digest=content_digest(digests),
         size=sum((root / path).stat().st_size for path in paths),
@@ -66,6 +72,22 @@ def find_source(workspace: Workspace, choice: SourceChoice) -> tuple[Source, Sou
     )
     _check_once(workspace, files, source, lambda: check_files(source, paths, root))
     return source, files, root
+
+
+def _describe(workspace: Workspace, choice: SourceChoice) -> tuple[Source, Path]:
+    """A source's description, and the folder from which its `path` is meant."""
+    from lmcore.corpus.ingest import load_source
+
+    if choice.source:
+        return choice.source, workspace.root
+    folder = workspace.sources / choice.name
+    if not folder.is_dir():
+        known = [path.parent.name for path in workspace.sources.glob("*/source.yaml")]
+        raise SettingsError(
+            f"no source named '{choice.name}' in {workspace.address(workspace.sources)}."
+            f"{did_you_mean(choice.name, known)}; or say where it is: {{name: {choice.name}, path: ..., licence: ...}}"
+        )
+    return load_source(folder), folder
 
 
 def _check_once(workspace: Workspace, files: SourceFiles, source: Source, check: Any) -> None:

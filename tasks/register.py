@@ -74,8 +74,9 @@ def _figures(scores: Mapping[str, Any]) -> dict[str, float]:
 
 def _describe(scores: Mapping[str, Any], lineage: str) -> str:
     bits, unigram = scores["model"]["bits_per_byte"], scores["unigram"]["bits_per_byte"]
+    is_known = bits["low"] is not None  # one document alone has no spread to judge by
+    interval = f"95 % interval over documents {bits['low']:.3f} to {bits['high']:.3f}; " if is_known else ""
     return (
         f"{bits['value']:.3f} bits per byte on {scores['documents']} held-out documents "
-        f"(95 % interval over documents {bits['low']:.3f} to {bits['high']:.3f}; "
-        f"a unigram model has {unigram['value']:.3f}).\n\n```\n{lineage}```\n"
+        f"({interval}a unigram model has {unigram['value']:.3f}).\n\n```\n{lineage}```\n"
     )

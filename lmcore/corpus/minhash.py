@@ -12,7 +12,7 @@ from lmcore.corpus.words import Hashes, mix, stream
 
 Pairs = NDArray[np.int64]
 
-BLOCK = 1024
+BLOCK = 128
 """Shingles hashed at once, few enough that the hashes stay in the processor's cache."""
 CROWD = 64
 """In a band's bucket of more documents than this, not all pairs are proposed."""

@@ -5,6 +5,7 @@ A source describes itself in its `source.yaml`; an experiment chooses sources an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -47,12 +48,18 @@ class Source(Config):
 
 
 class SourceChoice(Config):
-    """A source in an experiment: its name alone, or its name and some of its files."""
+    """A source in an experiment: by name, by name and some of its files, or described on the spot.
+
+    `{name: letters, path: ~/letters, licence: my own}` needs no `source.yaml`: the settings of a `Source` may
+    stand beside the name. Its title is then the name and its origin the path, unless they are given.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    """The folder under `data/sources/`."""
+    """The folder under `data/sources/`, or a new name for a source that is described here."""
     files: tuple[str, ...] | None = None
     """Patterns that narrow down the source's files; all of them when left out."""
+    source: Source | None = None
+    """The description, where it is given here."""
 
     _is_inside = field_validator("files")(
         lambda patterns: None if patterns is None else _check_patterns(patterns)
@@ -61,7 +68,14 @@ class SourceChoice(Config):
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, given: Any) -> Any:
-        return {"name": given} if isinstance(given, str) else given
+        if isinstance(given, str):
+            return {"name": given}
+        if not isinstance(given, Mapping) or not {"path", "licence"} & given.keys():
+            return given
+        told = {name: value for name, value in given.items() if name in Source.model_fields and name != "files"}
+        rest = {name: value for name, value in given.items() if name not in told}
+        description = {"title": given.get("name"), "origin": str(told.get("path")), **told}
+        return {**rest, "source": description}
 
 
 DEFAULT_FILTERS = (FilterPart(type="length"), FilterPart(type="repetition"))

@@ -1,1 +1,7 @@
-"""Models in other people's formats: hugging_face.py writes and reads folders of the Llama family."""
+"""Models in other people's formats.
+
+hugging_face.py   folders of the Llama family, written and read
+llama_config.py   settings <-> config.json
+llama_names.py    weights <-> weights under Llama's names
+tensor_files.py   safetensors
+"""

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from lmcore.interop.llama_config import from_config, to_config
 from lmcore.interop.llama_names import Weights, from_llama, to_llama
+from lmcore.interop.tensor_files import write_tensors
 from lmcore.models.transformer import Transformer
 from lmcore.tokenizers.tokenizer import Tokenizer
 
@@ -46,9 +47,8 @@ def save_folder(model: Transformer, tokenizer_folder: Path, folder: Path) -> Non
         "eos_token_id": tokenizer.eos_id,
         "pad_token_id": tokenizer.pad_id,
     }
-    weights = {name: tensor.detach().float().cpu() for name, tensor in model.state_dict().items()}
-    save_file(to_llama(weights, model.config), folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / WEIGHTS).chmod(0o644)  # safetensors writes files that only their owner may read
+    weights = {name: tensor.float() for name, tensor in model.state_dict().items()}
+    write_tensors(to_llama(weights, model.config), folder / WEIGHTS, {"format": "pt"})
     _write_json(folder / "config.json", to_config(model.config, model.vocab_size, token_ids))
     _write_json(folder / "generation_config.json", {"_from_model_config": True, **token_ids})
     for name in TOKENIZER_FILES:

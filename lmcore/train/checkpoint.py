@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
+
+from lmcore.interop.tensor_files import write_tensors
 
 NUM_KEPT = 2
 
@@ -49,8 +50,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     scratch = folder / "unfinished"
     about = {"step": checkpoint.step, "identity": checkpoint.identity, "numbers": checkpoint.numbers}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    save_file(tensors, scratch, metadata={"checkpoint": json.dumps(about, sort_keys=True)})
+    write_tensors(checkpoint.tensors, scratch, {"checkpoint": json.dumps(about, sort_keys=True)})
     path = folder / f"step-{checkpoint.step:08d}-{_sha256(scratch)}.safetensors"
     sync_file(scratch)
     scratch.rename(path)

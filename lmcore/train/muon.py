@@ -1,7 +1,7 @@
 """Muon (Jordan et al. 2024): momentum whose update is made orthogonal, for the matrices inside the blocks.
 
 An orthogonal update moves all directions of a matrix by the same amount; those that gradients seldom point to
-are learned as fast as the others. At small budgets it needs about two thirds of AdamW's steps.
+are learned as fast as the others, and the same loss is reached in fewer steps than with AdamW.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Planner:
         if proof.manifest:
             return "reuse", f"proved: {_files(proof.manifest)}", address, proof.manifest
         before = store.remembered(address.key)
-        if before and label not in self.session.forced and can_restore(self.session, address):
+        if before and not proof.is_unwanted and can_restore(self.session, address):
             return "restore", proof.fault or f"{address.path} is missing; a copy is left", address, before
         if proof.fault:
             return "run", proof.fault, address, None

@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 import time
-from contextlib import AbstractContextManager
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lmcore.lineage import (
+    MANIFEST,
     FileEntry,
     Manifest,
     content_digest,
@@ -76,14 +77,14 @@ class Store:
         try:
             document = json.loads((self.private / "manifests" / f"{key}.json").read_text())
             return Manifest(**document)
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             return None
 
     def last(self, step: str, name: str) -> Manifest | None:
         """The manifest of what this step last made or reused under this name."""
         try:
             return self.remembered((self.private / "last" / f"{step}@{name}").read_text().strip())
-        except OSError:
+        except (OSError, ValueError):
             return None
 
     def last_of(self, step: str) -> Manifest | None:
@@ -94,11 +95,11 @@ class Store:
 
     def remember(self, manifest: Manifest) -> None:
         """Keep a copy of a manifest to explain later plans from; it is never taken for a product."""
-        _write(self.private / "manifests" / f"{manifest.key}.json", manifest.model_dump_json())
+        write_small(self.private / "manifests" / f"{manifest.key}.json", manifest.model_dump_json())
 
     def use(self, step: str, name: str, key: str) -> None:
         """Note what stands under a name now."""
-        _write(self.private / "last" / f"{step}@{name}", key)
+        write_small(self.private / "last" / f"{step}@{name}", key)
 
     def copies(self, key: str) -> Copies | None:
         try:
@@ -107,20 +108,41 @@ class Store:
             return None
 
     def remember_copy(self, key: str, copies: Copies) -> None:
-        _write(self.private / "copies" / f"{key}.json", json.dumps(vars(copies)))
+        write_small(self.private / "copies" / f"{key}.json", json.dumps(vars(copies)))
 
     # -- making -----------------------------------------------------------------------------------
 
-    def scratch(self, step: str, key: str, *, keep: bool) -> Path:
-        """The folder in which a product is built; emptied unless a killed run's work is to be kept."""
-        folder = self.private / "scratch" / f"{step}-{key[:16]}"
-        if folder.exists() and not keep:
+    def scratch(self, step: str, address: Address, *, keep: bool) -> Path:
+        """The folder in which a product is built; emptied unless a killed run's work is to be kept.
+
+        Under the address's build lock. Two names may have one key, so the folder is named after both.
+        """
+        last = address.path.rpartition("/")[2]
+        folder = self.private / "scratch" / f"{step}-{address.key[:16]}~{last}"
+        if folder.exists() and not (keep and self._may_go_on(folder, address)):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / MANIFEST).unlink(missing_ok=True)
         return folder
 
+    def _may_go_on(self, folder: Path, address: Address) -> bool:
+        """Whether what lies in scratch is unfinished work, or finished and whole.
+
+        It may also be a product that another took the place of, when the run was killed before it was
+        thrown away.
+        """
+        if not (folder / MANIFEST).exists():
+            return True
+        proof = prove(self.workspace, self.workspace.address(folder), in_full=True)
+        return proof.manifest is not None and proof.manifest.key == address.key
+
     def seal(self, folder: Path, **known: Any) -> Manifest:
-        """Digest what lies in a scratch folder and write its manifest, the last of its files."""
+        """Digest what lies in a scratch folder and write its manifest, the last of its files.
+
+        Raises:
+            ValueError: something in it is neither a file nor a folder, so its bytes would not be kept.
+        """
+        _check_plain(folder)
         files = {
             name: FileEntry(size=(folder / name).stat().st_size, sha256=file_digest(folder / name))
             for name in list_product(folder)
@@ -139,28 +161,25 @@ class Store:
         """
         target = self.workspace.path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
+        near = _beside(folder, target)
         with lock(self._lock_file("use", path)):
-            if not target.exists():
-                os.rename(folder, target)
-                _sync(target.parent)
-                return None
-            _exchange(folder, target)
+            is_free = not os.path.lexists(target)
+            if is_free:
+                os.rename(near, target)
+            else:
+                _exchange(near, target)
             _sync(target.parent)
-            if set_aside:
-                return self.set_aside(folder, path)
-            shutil.rmtree(folder)
-            return None
-
-    def remove_damaged(self, path: str) -> Path | None:
-        """Set what lies at an address aside, under the lock that keeps readers out."""
-        target = self.workspace.path(path)
-        with lock(self._lock_file("use", path)):
-            return self.set_aside(target, path) if target.exists() else None
+        # Nobody can reach the old one any more.
+        aside = self.set_aside(near, path) if set_aside and not is_free else None
+        for leftover in (near, folder):
+            _remove(leftover)
+        return aside
 
     def set_aside(self, folder: Path, path: str) -> Path:
+        """Keep what lay at an address, out of the way."""
         aside = self.private / "aside" / f"{path.replace('/', '~')}.{time.time_ns()}"
         aside.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(folder, aside)
+        shutil.move(folder, aside)
         return aside
 
     def link(self, step: str, name: str, address: Address) -> None:
@@ -177,16 +196,42 @@ class Store:
         fresh.replace(link)
 
 
-def _write(path: Path, text: str) -> None:
+def write_small(path: Path, text: str) -> None:
     """Replace a small file in one step, only when its content changes."""
     try:
         if path.read_text() == text:
             return
-    except OSError:
+    except (OSError, ValueError):
         path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     scratch.write_text(text)
     scratch.replace(path)
+
+
+def _check_plain(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            name = path.relative_to(folder)
+            raise ValueError(f"{name} is no plain file; a product holds files and folders only: write a copy")
+
+
+def _beside(folder: Path, target: Path) -> Path:
+    """The folder itself, or a copy of it on the file system from which one rename puts it in place."""
+    if folder.stat().st_dev == target.parent.stat().st_dev:
+        return folder
+    near = target.with_name(f".{target.name}.incoming")
+    _remove(near)
+    shutil.copytree(folder, near)
+    for path in [*near.rglob("*"), near]:
+        _sync(path)
+    return near
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
@@ -205,6 +250,6 @@ def _exchange(one: Path, other: Path) -> None:
         if libc.renameat2(_AT_CWD, paths[0], _AT_CWD, paths[1], _EXCHANGE) == 0:
             return
     between = other.with_name(f".{other.name}.{os.getpid()}")
-    os.rename(other, between)
+    shutil.move(other, between)  # a layered file system cannot rename what lies in a lower layer
     os.rename(one, other)
     os.rename(between, one)

@@ -5,7 +5,7 @@ Under one lock per address, verified again once it is held: another process may 
 
 from __future__ import annotations
 
-import os
+import errno
 import shutil
 import socket
 from collections.abc import Mapping
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.config import SettingsError, canonical
-from lmcore.lineage import Manifest, file_digest
+from lmcore.lineage import Manifest, read_manifest
 from tasks.engine.artifact import Artifact
+from tasks.engine.carried import carried_digest, carried_file, keep_carried
 from tasks.engine.key import Address, address_of, environment, flat_inputs, inputs_of, key_document
 from tasks.engine.meter import Meter
 from tasks.engine.proof import Proof, prove
@@ -35,52 +36,24 @@ def locate(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any])
     """Key and address of a call whose inputs are all known."""
     document = key_document(step, arguments, session.code)
     if step.carries:
-        document["carried"] = _carried_digest(session, step, arguments["name"], document)
+        document["carried"] = carried_digest(session, step, arguments["name"], document)
     return address_of(step, arguments["name"], canonical(document))
-
-
-def _carried_digest(session: Session, step: Step[Any, Any], name: str, document: dict[str, Any]) -> str | None:
-    """Digest of the ledger that this version starts from: that of the version before it.
-
-    A product made from the same inputs keeps the ledger that it was made with, or the ledger which it
-    wrote itself would change its own key.
-    """
-    path = address_of(step, name, document).path
-    before = prove(session.workspace, path).manifest or session.store.last(step.name, name)
-    if before is None or before.step != step.name:
-        return None
-    earlier = dict(before.key_document)
-    carried: str | None = earlier.pop("carried", None)
-    if earlier == canonical(document):
-        return carried
-    assert step.carries
-    written = before.files[step.carries].sha256
-    return written if _carried_file(session, path, step.carries, written) else None
-
-
-def _carried_file(session: Session, path: str, name: str, digest: str | None) -> Path | None:
-    """A ledger of that digest: the kept copy, or the one in the product that is about to be replaced."""
-    kept = session.workspace.private / "carried" / str(digest)
-    present = session.workspace.path(path) / name
-    for file in (kept, present):
-        if digest and file.is_file() and file_digest(file) == digest:
-            return file
-    return None
 
 
 def find(session: Session, step: Step[Any, Any], label: str, address: Address) -> Proof:
     """The whole product of a call, unless it is to be made again."""
     if label in session.forced:
-        return Proof(None, "forced")
+        return Proof(None, "forced", is_unwanted=True)
     proof = session.store.find(address, in_full=session.verify)
+    made = proof.manifest or session.store.remembered(address.key)
+    if session.refresh and made and (drift := drifted(made)):
+        return Proof(None, drift, is_unwanted=True)
     if proof.manifest is None:
         return proof
-    if session.refresh and (drift := drifted(proof.manifest)):
-        return Proof(None, drift)
     if step.is_registered and not step.is_registered(
         session.workspace.root, session.workspace.path(address.path)
     ):
-        return Proof(None, "the registry no longer holds it")
+        return Proof(None, "the registry no longer holds it", is_unwanted=True)
     return proof
 
 
@@ -101,7 +74,7 @@ def settle(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any])
     proof = find(session, step, label, address)
     if proof.manifest:
         return address, _keep(session, step, arguments, address, Outcome("reused", proof.manifest))
-    if label in session.forced or not can_restore(session, address):
+    if proof.is_unwanted or not can_restore(session, address):
         return address, None
     with session.store.building(address.path):
         proof = session.store.find(address)
@@ -131,10 +104,10 @@ def _restore(session: Session, step: Step[Any, Any], address: Address) -> Manife
     """Bring a product back from a copy; None when the copy is damaged as well."""
     copies = session.store.copies(address.key)
     assert copies
-    scratch = session.store.scratch(f"restore-{step.name}", address.key, keep=False)
+    scratch = session.store.scratch(f"restore-{step.name}", address, keep=False)
     try:
         _fetch(session, copies, scratch)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever DVC or a remote store may raise: the product can still be made
         session.listener.said(step.name, f"the copy of {address.path} is of no use: {error}")
         shutil.rmtree(scratch, ignore_errors=True)
         return None
@@ -164,19 +137,32 @@ def _keep(
     store.use(step.name, name, manifest.key)
     if not step.makes.is_data():
         store.link(step.name, name, address)
-    elif session.keep_copies and store.copies(manifest.key) is None:
-        from tasks.versioning import take
-
-        md5 = take(session.workspace.root, session.workspace.path(address.path))
-        store.remember_copy(manifest.key, Copies(manifest.digest, dvc=md5))
-    if step.carries and (digest := manifest.files[step.carries].sha256):
-        kept = session.workspace.private / "carried" / digest
-        if not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            scratch = kept.with_name(f".{digest}.{os.getpid()}")
-            shutil.copyfile(session.workspace.path(address.path) / step.carries, scratch)
-            scratch.replace(kept)
+        return outcome
+    with store.reading(address.path):
+        if _stands(session, address, manifest):  # else another run has put another version there since
+            _take_copy(session, address, manifest)
+            if step.carries:
+                keep_carried(session, step, name, address, manifest)
     return outcome
+
+
+def _stands(session: Session, address: Address, manifest: Manifest) -> bool:
+    try:
+        present = read_manifest(session.workspace.path(address.path))
+    except (OSError, ValueError):
+        return False
+    return (present.key, present.digest) == (manifest.key, manifest.digest)
+
+
+def _take_copy(session: Session, address: Address, manifest: Manifest) -> None:
+    """Put the product into DVC's cache, unless it is there."""
+    from tasks.versioning import has, take
+
+    root, copies = session.workspace.root, session.store.copies(manifest.key)
+    is_kept = copies and copies.digest == manifest.digest and copies.dvc and has(root, copies.dvc)
+    if session.keep_copies and not is_kept:
+        md5 = take(root, session.workspace.path(address.path))
+        session.store.remember_copy(manifest.key, Copies(manifest.digest, dvc=md5))
 
 
 def perform(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]) -> Artifact:
@@ -186,12 +172,14 @@ def perform(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]
     if outcome is None:
         waiting = lambda: session.listener.said(label, "another run is making this; waiting for it")  # noqa: E731
         with session.store.building(address.path, on_wait=waiting):
+            if step.carries:  # another run may have handed on a newer ledger meanwhile
+                address = locate(session, step, arguments)
             proof = find(session, step, label, address)
             if proof.manifest:
                 outcome = Outcome("reused", proof.manifest, "another run made it")
             else:
                 outcome = _build(session, step, arguments, address, proof)
-        _keep(session, step, arguments, address, outcome)
+            _keep(session, step, arguments, address, outcome)
     tell(session, step, arguments, outcome)
     return artifact_of(step, arguments["name"], address, outcome.manifest)
 
@@ -215,11 +203,13 @@ def _build(
     label, store = label_of(step, arguments), session.store
     session.listener.started(label)
     _check_space(session, step, arguments)
-    scratch = store.scratch(step.name, address.key, keep=step.is_resumable)
+    _check_addresses(label, arguments, address)
+    is_forced = label in session.forced
+    scratch = store.scratch(step.name, address, keep=step.is_resumable and not is_forced)
     build = Build(
         scratch,
         session.workspace.root,
-        _carried_file(session, address.path, step.carries, address.document["carried"]) if step.carries else None,
+        _carried(session, step, address),
         on_progress=lambda figures: _report(session, label, figures),
     )
     with ExitStack() as held, Meter() as meter:
@@ -230,6 +220,8 @@ def _build(
         if run:
             build.on_metrics = run.log_metrics
         facts = _call(step, build, arguments)
+        if step.carries and not (scratch / step.carries).is_file():
+            raise StepError(f"{step.name} is to hand on {step.carries} and did not write it; correct the step")
         manifest = store.seal(
             scratch,
             step=step.name,
@@ -252,7 +244,7 @@ def _call(step: Step[Any, Any], build: Build, arguments: Mapping[str, Any]) -> M
     except BaseException as error:
         if not step.is_resumable:
             shutil.rmtree(build.folder, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno == 28:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             free = shutil.disk_usage(build.workspace_root).free
             raise StepError(
                 f"{step.name}: the disk is full ({free / 1e6:,.0f} MB left); make room and run again, "
@@ -268,6 +260,9 @@ def _put_in_place(
     seconds = manifest.provenance["seconds"]
     present = session.store.find(address).manifest
     if present and present.digest == manifest.digest:
+        if drifted(present):  # the manifest is to name the libraries that are proved to make these bytes
+            session.store.place(scratch, address.path, set_aside=False)
+            return Outcome("rebuilt", manifest, "same bytes as before", seconds)
         shutil.rmtree(scratch)
         return Outcome("rebuilt", present, "same bytes as before", seconds)
     if present:
@@ -289,6 +284,25 @@ def _check_space(session: Session, step: Step[Any, Any], arguments: Mapping[str,
             f"{step.name} needs about {wanted / 1e6:,.0f} MB of disk and {free / 1e6:,.0f} MB are free; "
             "make room and run again"
         )
+
+
+def _check_addresses(label: str, arguments: Mapping[str, Any], address: Address) -> None:
+    if any(artifact.address == address.path for _, artifact in flat_inputs(arguments)):
+        raise StepError(f"{label} reads {address.path} and would replace it; give what it makes another name")
+
+
+def _carried(session: Session, step: Step[Any, Any], address: Address) -> Path | None:
+    """The file that the key says this version starts from."""
+    digest = address.document.get("carried")
+    if not step.carries or digest is None:
+        return None
+    file = carried_file(session, address.path, step.carries, digest)
+    if file is None:
+        raise StepError(
+            f"{step.name} starts from a {step.carries} ({digest[:8]}) of which no copy is left; "
+            f"bring {address.path} back (dvc checkout), or remove it to begin a new {step.carries}"
+        )
+    return file
 
 
 def _check_input(session: Session, artifact: Artifact) -> None:

@@ -77,12 +77,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     tokenizer, model = tmp_path_factory.mktemp("tokenizer"), tmp_path_factory.mktemp("models") / "pretrain-1"
     document = train(
-        iter(["the cat sat on the mat and the dog on the log " * 9]), TokenizerConfig(vocab_size=275)
+        iter(["the cat sat on the mat and the dog on the log " * 9]),
+        TokenizerConfig.model_validate({"vocab_size": 275}),
     )
     (tokenizer / "tokenizer.json").write_text(json.dumps(document))
     (tokenizer / "tokenizer_config.json").write_text(json.dumps({"eos_token": END_OF_TEXT}))
     torch.manual_seed(0)
-    config = TransformerConfig(width=16, num_layers=1, num_heads=2, context_tokens=32)
+    config = TransformerConfig.model_validate(
+        {"width": 16, "num_layers": 1, "num_heads": 2, "context_tokens": 32}
+    )
     save_folder(Transformer(config, 275), tokenizer, model)
     (model / "manifest.json").write_text("{}\n")
     return model
@@ -106,8 +109,13 @@ def python(
     return subprocess.Popen(command, cwd=cwd, env={**os.environ, **environment}, **pipes)
 
 
+def client_of(workspace: Path) -> Any:
+    """MLflow's own client, whose answers are the oracle."""
+    return open_store(workspace)
+
+
 def status_of(workspace: Path, run_id: str) -> str:
-    return str(open_store(workspace).get_run(run_id).info.status)
+    return str(client_of(workspace).get_run(run_id).info.status)
 
 
 # The store
@@ -115,24 +123,24 @@ def status_of(workspace: Path, run_id: str) -> str:
 
 def test_two_first_uses_at_once_both_work_and_say_nothing(tmp_path: Path, tiny_model: Path) -> None:
     script = (
-        "import sys, pathlib; from tasks.tracking import FlowRun, register; w, m = map(pathlib.Path, sys.argv[1:3]);"
+        "import sys, pathlib; from tasks.tracking import FlowRun, register;"
+        "w, m = map(pathlib.Path, sys.argv[1:3]);"
         "r = FlowRun(w, 'pretrain', 'tiny', sys.argv[3]).start();"
         "register(w, m, name='tiny', alias='champion', key='k', digest='d', run_id=r.run_id); r.finish()"
     )
     both = [python(script, tmp_path, tiny_model, name) for name in "ab"]
     assert [process.communicate() for process in both] == [("", ""), ("", "")]
     assert [process.returncode for process in both] == [0, 0]
-    runs = open_store(tmp_path).search_runs(
-        [open_store(tmp_path).get_experiment_by_name("tiny").experiment_id]
-    )
+    runs = client_of(tmp_path).search_runs([client_of(tmp_path).get_experiment_by_name("tiny").experiment_id])
     assert sorted(run.info.run_name for run in runs) == ["a", "b"]
     assert [version.aliases for version in versions(tmp_path)] == [("champion",)]
 
 
 def test_importing_and_looking_never_import_mlflow(workspace: Path) -> None:
     script = (
-        "import sys, pathlib; from tasks.tracking import *; import tasks.tracking.figures; w = pathlib.Path(sys.argv[1]);"
-        "assert close_orphans(w) == versions(w) == []; assert find_copy(w, 'k') is find_model(w, 'k') is None;"
+        "import sys, pathlib; from tasks.tracking import *; import tasks.tracking.figures;"
+        "w = pathlib.Path(sys.argv[1]); assert close_orphans(w) == versions(w) == [];"
+        "assert find_copy(w, 'k') is find_model(w, 'k') is None;"
         "assert registered(w, 'm', 'champion') is None;"
         "assert not {'mlflow', 'torch', 'matplotlib', 'dvc', 'pandas'} & set(sys.modules)"
     )
@@ -144,7 +152,7 @@ def test_a_store_of_another_mlflow_is_refused_with_the_cure(workspace: Path) -> 
     with closing(sqlite3.connect(workspace / "mlflow.db")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '0'")
     with pytest.raises(
-        TrackingError, match="another version of MLflow; .* run: mlflow db upgrade sqlite:///"
+        TrackingError, match=r"another version of MLflow; .* run: mlflow db upgrade sqlite:///"
     ):
         open_store(workspace)
 
@@ -162,7 +170,8 @@ def test_the_process_wide_settings_of_mlflow_stay_as_they_are(
     monkeypatch.chdir(tmp_path)
     with start(workspace) as flow, flow.step("train", "k1") as step:
         register_tiny(workspace, tiny_model, run_id=step.run_id)
-    assert not mlflow.is_tracking_uri_set()
+    mlflow_says: Any = mlflow
+    assert not mlflow_says.is_tracking_uri_set()
     assert mlflow.active_run() is None
     assert list(tmp_path.iterdir()) == [workspace]
 
@@ -177,7 +186,7 @@ def test_steps_nest_below_their_flow_with_settings_and_data(workspace: Path) -> 
         flow.step("train", "k1", params, [BOOKS]) as step,
     ):
         step.log_document({"b": 1, "a": 2}, "settings.json")
-    parent, child = (open_store(workspace).get_run(run.run_id) for run in (flow, step))
+    parent, child = (client_of(workspace).get_run(run.run_id) for run in (flow, step))
     assert child.data.tags["mlflow.parentRunId"] == flow.run_id
     assert child.data.tags["lm.key"] == "k1"
     assert parent.data.tags["lm.experiment"] == "tiny"
@@ -200,7 +209,7 @@ def test_a_dataset_source_reads_back_through_mlflow(workspace: Path) -> None:
     from mlflow.data import get_source
 
     with start(workspace) as flow, flow.step("train", "k1", inputs=[BOOKS, BOOKS]) as step:
-        (data,) = open_store(workspace).get_run(step.run_id).inputs.dataset_inputs
+        (data,) = client_of(workspace).get_run(step.run_id).inputs.dataset_inputs
     assert get_source(data.dataset).load() == BOOKS.path
 
 
@@ -220,7 +229,7 @@ def test_metrics_of_parallel_steps_all_arrive(workspace: Path) -> None:
         run_ids = list(pool.map(train, "abcd"))
     flow.finish()
     for run_id in run_ids:
-        history = open_store(workspace).get_metric_history(run_id, "loss")
+        history = client_of(workspace).get_metric_history(run_id, "loss")
         assert sorted((point.step, point.value) for point in history) == [
             (n, 1 / (n + 1)) for n in range(2_100)
         ]
@@ -231,7 +240,7 @@ def test_a_diverged_loss_is_logged_as_it_is(workspace: Path) -> None:
         flow.log_metrics(
             [{"name": "loss", "value": math.nan, "step": 1}, {"name": "norm", "value": math.inf}]
         )
-    assert math.isnan(open_store(workspace).get_run(flow.run_id).data.metrics["loss"])
+    assert math.isnan(client_of(workspace).get_run(flow.run_id).data.metrics["loss"])
 
 
 @pytest.mark.parametrize(
@@ -243,7 +252,7 @@ def test_a_run_that_ends_badly_says_so(workspace: Path, error: BaseException, st
     with pytest.raises(type(error)), flow, flow.step("train", "k1") as step:
         raise error
     assert (status_of(workspace, step.run_id), status_of(workspace, flow.run_id)) == (status, status)
-    told = open_store(workspace).get_run(step.run_id).data.tags["lm.error"]
+    told = client_of(workspace).get_run(step.run_id).data.tags["lm.error"]
     assert told.startswith(type(error).__name__)
 
 
@@ -253,7 +262,7 @@ def test_the_flow_describes_its_steps_and_links_what_it_reused(workspace: Path) 
     with start(workspace) as flow, flow.step("train", "k2") as step:
         flow.link_reused("tokenizer", "k1", made.run_id)
         flow.link_reused("shards", "k3", None)
-    tags = open_store(workspace).get_run(flow.run_id).data.tags
+    tags = client_of(workspace).get_run(flow.run_id).data.tags
     assert (tags["lm.reused.tokenizer"], tags["lm.reused.shards"]) == (made.run_id, "unknown")
     rows = tags["mlflow.note.content"].splitlines()[2:]
     assert [row.split(" | ")[0:2] for row in rows] == [
@@ -268,7 +277,7 @@ def test_the_flow_describes_its_steps_and_links_what_it_reused(workspace: Path) 
 def test_an_experiment_in_the_bin_is_taken_out_again(workspace: Path) -> None:
     with start(workspace) as flow:
         pass
-    open_store(workspace).delete_experiment(flow.experiment_id)
+    client_of(workspace).delete_experiment(flow.experiment_id)
     with start(workspace) as again:
         assert again.experiment_id == flow.experiment_id
 
@@ -278,8 +287,8 @@ def test_an_experiment_in_the_bin_is_taken_out_again(workspace: Path) -> None:
 
 def test_after_a_kill_no_run_stays_running(workspace: Path) -> None:
     script = (
-        "import sys, os, pathlib; from tasks.tracking import FlowRun;"
-        "f = FlowRun(pathlib.Path(sys.argv[1]), 'pretrain', 'tiny', 'dead').start(); s = f.step('train', 'k1');"
+        "import sys, os, pathlib; from tasks.tracking import FlowRun; w = pathlib.Path(sys.argv[1]);"
+        "f = FlowRun(w, 'pretrain', 'tiny', 'dead').start(); s = f.step('train', 'k1');"
         "m = s.start_model('tiny'); s.log_metrics([{'name': 'loss', 'value': 1, 'step': 1}]);"
         "print(f.run_id, s.run_id, m, flush=True); os.kill(os.getpid(), 9)"
     )
@@ -290,9 +299,9 @@ def test_after_a_kill_no_run_stays_running(workspace: Path) -> None:
     assert status_of(workspace, step) == "RUNNING"
     assert close_orphans(workspace) == sorted([flow, step])
     assert (status_of(workspace, flow), status_of(workspace, step)) == ("KILLED", "KILLED")
-    (loss,) = open_store(workspace).get_metric_history(step, "loss")
-    assert open_store(workspace).get_run(step).info.end_time == loss.timestamp  # its last sign of life
-    assert str(open_store(workspace).get_logged_model(model).status) == "FAILED"
+    (loss,) = client_of(workspace).get_metric_history(step, "loss")
+    assert client_of(workspace).get_run(step).info.end_time == loss.timestamp  # its last sign of life
+    assert str(client_of(workspace).get_logged_model(model).status) == "FAILED"
     assert status_of(workspace, alive.run_id) == "RUNNING"
     assert close_orphans(workspace) == []
     alive.finish()
@@ -321,14 +330,14 @@ def test_a_model_in_training_carries_its_last_values_and_its_evaluation(workspac
             assert find_model(workspace, "k1") == model
             evaluation.use_model(model)
             evaluation.log_metrics([{"name": "bits_per_byte", "value": 1.5}], model_id=model, dataset=TEST)
-    found = open_store(workspace).get_logged_model(model)
+    found = client_of(workspace).get_logged_model(model)
     assert (found.name, str(found.status), found.source_run_id) == ("tiny- v0-1", "READY", step.run_id)
     assert [(m.key, m.step, m.value, m.dataset_digest) for m in found.metrics] == [
         ("loss", 2, 1.0, BOOKS.digest[:32]),
         ("bits_per_byte", 0, 1.5, TEST.digest[:32]),
     ]
-    assert len(open_store(workspace).get_metric_history(step.run_id, "loss")) == 3
-    (output,) = open_store(workspace).get_run(step.run_id).outputs.model_outputs
+    assert len(client_of(workspace).get_metric_history(step.run_id, "loss")) == 3
+    (output,) = client_of(workspace).get_run(step.run_id).outputs.model_outputs
     assert (output.model_id, output.step) == (model, 2)
 
 
@@ -336,7 +345,7 @@ def test_a_failed_training_leaves_a_failed_model(workspace: Path) -> None:
     with start(workspace) as flow, flow.step("train", "k1") as step:
         model = step.start_model("tiny")
         step.finish_model(model, key="k1", digest="", path="", failed=True)
-    assert str(open_store(workspace).get_logged_model(model).status) == "FAILED"
+    assert str(client_of(workspace).get_logged_model(model).status) == "FAILED"
     assert find_model(workspace, "k1") is None
 
 
@@ -352,7 +361,7 @@ def test_a_registered_model_answers_from_anywhere_also_after_a_move(
         "ask = lambda prompts, **p: m.predict(prompts, params={'max_new_tokens': 12, **p});"
         "print(json.dumps([ask(['the cat']), ask(['the cat', 'dog']), ask('the cat'), ask(['']),"
         "ask(['dog'], temperature=1.0, seed=1), ask(['dog'], temperature=1.0, seed=1, top_k=1),"
-        "m.metadata.signature.params.to_dict() and m.input_example['inputs'][0]]))"
+        "m.input_example[0]]))"
     )
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -375,7 +384,7 @@ def _continued(model_folder: Path, prompt: str) -> str:
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = PreTrainedTokenizerFast.from_pretrained(model_folder)
-    model = AutoModelForCausalLM.from_pretrained(model_folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(model_folder)
     start = [tokenizer.eos_token_id, *tokenizer.encode(prompt, add_special_tokens=False)]
     ids = model.generate(torch.tensor([start]), max_new_tokens=12, do_sample=False, pad_token_id=0)[0]
     return str(
@@ -406,16 +415,16 @@ def test_our_view_of_the_registry_is_mlflows(workspace: Path, tiny_model: Path) 
         metrics={"test/bits_per_byte": 1.5},
         tags={"lm.report": "r"},
     )
-    theirs = open_store(workspace).get_model_version_by_alias("tiny", "champion")
+    theirs = client_of(workspace).get_model_version_by_alias("tiny", "champion")
     assert (made.version, made.run_id, made.tags) == (int(theirs.version), theirs.run_id, theirs.tags)
     assert made.tags.items() >= {"test/bits_per_byte": "1.5", "lm.report": "r", "lm.digest": "d1"}.items()
     assert theirs.source == f"models:/{model}" == f"models:/{made.model_id}"
-    logged = open_store(workspace).get_logged_model(model)
+    logged = client_of(workspace).get_logged_model(model)
     assert made.folder.is_relative_to(logged.artifact_location)
     assert [metric.key for metric in logged.metrics] == ["test/bits_per_byte"]
     assert made == registered(workspace, "tiny", "champion") == registered(workspace, "tiny", "v1")
     assert made == registered(workspace, "tiny", 1) == versions(workspace)[0]
-    open_store(workspace).delete_model_version("tiny", "1")
+    client_of(workspace).delete_model_version("tiny", "1")
     assert versions(workspace) == []
 
 
@@ -425,7 +434,7 @@ def test_the_same_product_is_one_version_and_its_lost_copy_and_alias_are_repaire
     made = register_tiny(workspace, tiny_model)
     assert register_tiny(workspace, tiny_model) == made
     shutil.rmtree(made.folder)
-    open_store(workspace).delete_registered_model_alias("tiny", "champion")
+    client_of(workspace).delete_registered_model_alias("tiny", "champion")
     assert find_copy(workspace, "key-of-d1") is None
     assert register_tiny(workspace, tiny_model) == made
     assert find_copy(workspace, "key-of-d1") == made.folder
@@ -465,12 +474,13 @@ def test_what_cannot_be_registered_is_refused_before_anything_is_written(
 
 @given(st.text())
 def test_any_name_becomes_one_that_mlflow_takes(name: str) -> None:
-    from mlflow.utils.validation import _validate_metric_name, _validate_param_name, _validate_tag_name
+    from mlflow.utils import validation
 
+    mlflow_says: Any = validation
     legal = legal_name(name)
-    _validate_metric_name(legal)
-    _validate_param_name(legal)
-    _validate_tag_name(legal)
+    mlflow_says._validate_metric_name(legal)
+    mlflow_says._validate_param_name(legal)
+    mlflow_says._validate_tag_name(legal)
     assert legal_name(legal) == legal
 
 
@@ -482,7 +492,7 @@ def test_names_that_are_legal_stay_as_they_are() -> None:
 def test_the_loss_curve_shows_the_files_numbers(tmp_path: Path, workspace: Path) -> None:
     lines = [{"step": 0, "loss": 3.0, "learning_rate": 0.1}, {"step": 5, "loss": 2.0, "validation_loss": 2.5}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    figure = loss_curve(tmp_path / "metrics.jsonl")
+    figure: Any = loss_curve(tmp_path / "metrics.jsonl")
     training, validation = figure.axes[0].get_lines()
     assert training.get_xydata().tolist() == [[0, 3], [5, 2]]
     assert validation.get_xydata().tolist() == [[5, 2.5]]
@@ -501,9 +511,9 @@ def test_the_scores_chart_has_a_bar_for_model_and_baseline_of_each_source(tmp_pa
 
     file = tmp_path / "scores.json"
     file.write_text(json.dumps({**group(1.5, 1.4), "sources": {"tales": group(1.25)}}))
-    figure = scores_chart(file)
+    figure: Any = scores_chart(file)
     assert [bar.get_width() for bar in figure.axes[0].patches] == [1.5, 4.0, 1.25, 4.0]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["all", "tales"]
     file.write_text("{}")
-    with pytest.raises(ValueError, match="holds no model.bits_per_byte"):
+    with pytest.raises(ValueError, match=r"holds no model\.bits_per_byte"):
         scores_chart(file)

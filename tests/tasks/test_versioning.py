@@ -177,7 +177,7 @@ def test_a_version_that_nobody_has_is_missing(tmp_path: Path, product: Path) -> 
     version = take(tmp_path, product)
     cached(tmp_path, FILES["train-00000.bin"]).unlink()
     assert not has(tmp_path, version)
-    with pytest.raises(MissingVersionError, match="lacks files .* dvc remote add"):
+    with pytest.raises(MissingVersionError, match=r"lacks files .* dvc remote add"):
         restore(tmp_path, version, tmp_path / "back")
     with pytest.raises(MissingVersionError, match=r"no version 0{32}\.dir"):
         restore(tmp_path, "0" * 32 + ".dir", tmp_path / "back")

@@ -248,6 +248,20 @@ def test_a_user_s_mistake_is_told_in_one_line(
     assert told.count("\n") == 1
 
 
+def test_a_disk_that_takes_no_more_is_told_in_one_line_and_the_run_goes_on_when_there_is_room(
+    tmp_path: Path, request_at: Any, expected: Files
+):
+    request = request_at(tmp_path / "out", checkpoint_seconds=0)
+    path = tmp_path / "out.json"
+    path.write_text(json.dumps(request))
+    command = ["bash", "-c", f"ulimit -f 20; exec {sys.executable} -m lmcore.train {path}"]  # files up to 20 KiB
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "make room on that disk" in done.stderr
+    finish(request)
+    assert product(tmp_path / "out") == expected
+
+
 def test_a_request_that_is_not_there_is_told_in_one_line(tmp_path: Path):
     command = [sys.executable, "-m", "lmcore.train", str(tmp_path / "missing.json")]
     done = subprocess.run(command, capture_output=True, text=True)
