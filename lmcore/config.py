@@ -85,7 +85,8 @@ def explain(error: ValidationError, settings: type[BaseModel]) -> str:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"]) or "settings"
     if first["type"] == "extra_forbidden":
-        return f"unknown setting '{path}'.{did_you_mean(str(first['loc'][-1]), _known(settings, first['loc']))}"
+        known = _known(settings, first["loc"])
+        return f"unknown setting '{path}'.{did_you_mean(str(first['loc'][-1]), known)}"
     if first["type"] == "missing":
         return f"'{path}' is missing: {_describe(settings, first['loc'])}"
     message = str(first["msg"]).removeprefix("Value error, ")

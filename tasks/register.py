@@ -39,10 +39,8 @@ def register_model(
     folder, manifest = build.path(model), read_manifest(build.path(model))
     scores = json.loads((build.path(report) / "scores.json").read_text())
     lineage = trace(build.workspace_root, model)
-    tree = as_text(lineage)
-    (build.folder / "lineage.json").write_text(as_json(lineage), encoding="utf-8")
-    (build.folder / "log").mkdir()
-    (build.folder / "log" / "lineage.txt").write_text(tree, encoding="utf-8")
+    tree, record = as_text(lineage), as_json(lineage)
+    (build.folder / "lineage.json").write_text(record, encoding="utf-8")
     version = register(
         build.workspace_root,
         folder,
@@ -55,10 +53,12 @@ def register_model(
         metrics=_figures(scores),
         tags={"lm.experiment": name, "lm.address": model.address, "lm.report": report.address},
         description=_describe(scores, tree),
+        attachments={"lineage.txt": tree, "lineage.json": record},
     )
     entry = {"name": version.name, "alias": settings.alias, "digest": manifest.digest, "scores": _figures(scores)}
     (build.folder / "registration.json").write_text(json.dumps(entry, indent=1, sort_keys=True) + "\n")
     # The number depends on what was registered before, so it is no part of the product's content.
+    (build.folder / "log").mkdir()
     (build.folder / "log" / "version.json").write_text(json.dumps({"version": version.version}) + "\n")
     return {"registered_as": version.name, "alias": settings.alias}
 

@@ -25,7 +25,7 @@ class TransformerConfig(Config):
     num_layers: int = Field(4, ge=1)
     """Blocks of attention and feed-forward, one after the other."""
 
-    num_heads: int = Field(3, ge=1)
+    num_heads: int = Field(4, ge=1)
     """Attention heads; each works on width / num_heads numbers."""
 
     num_key_value_heads: int = Field(default_factory=lambda fields: fields["num_heads"], ge=1)

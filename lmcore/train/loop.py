@@ -147,8 +147,14 @@ def _look(run: Run) -> dict[str, Any]:
 def _write_line(run: Run, record: dict[str, Any], seconds: float) -> None:
     num_tokens = run.config.batch_size * run.training.context_tokens
     run.journals.metrics.append({"step": run.step, "tokens": run.step * num_tokens, **record})
-    timing = {"seconds": seconds, "tokens_per_second": num_tokens / seconds}
-    run.journals.timings.append({"step": run.step, **timing, "peak_memory_bytes": _peak_memory_bytes(run.config.device)})
+    run.journals.timings.append(
+        {
+            "step": run.step,
+            "seconds": seconds,
+            "tokens_per_second": num_tokens / seconds,
+            "peak_memory_bytes": _peak_memory_bytes(run.config.device),
+        }
+    )
 
 
 def _peak_memory_bytes(device: str) -> int:

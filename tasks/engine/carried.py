@@ -46,12 +46,12 @@ def carried_digest(session: Session, step: Step[Any, Any], name: str, document: 
     document = canonical(document)
     path = address_of(step, name, document).path
     this, line = digest_of(document), _line(session, step, name)
-    present = prove(session.workspace, path).manifest
-    for version in (session.store.last(step.name, name), present):
+    last, present = session.store.last(step.name, name), prove(session.workspace, path).manifest
+    for version in (last, present):
         if version and version.step == step.name and step.carries in version.files:
             line.add(version, step.carries)
-    if present and _version(present)[0] == this:
-        return line.used[this]
+            if _version(version)[0] == this and (version is present or _is_kept(session, version)):
+                return line.used[this]
     for digest in (line.used.get(this, line.newest), line.newest):
         if digest is None or carried_file(session, path, step.carries, digest):
             return digest
@@ -81,6 +81,13 @@ def keep_carried(
     line = _line(session, step, name)
     line.add(manifest, step.carries)
     write_small(_line_file(session, step, name), json.dumps(vars(line), sort_keys=True))
+
+
+def _is_kept(session: Session, version: Manifest) -> bool:
+    from tasks.versioning import has
+
+    copies = session.store.copies(version.key)
+    return bool(copies and copies.dvc and has(session.workspace.root, copies.dvc))
 
 
 def _version(manifest: Manifest) -> tuple[str, str | None]:

@@ -113,7 +113,7 @@ class CodeReader:
                 self._modules.pop(part, None)
             facts = self._read(part)
             if facts is None:
-                raise ValueError(f"the code of {part} is not to be found, so its changes could not be noticed")
+                raise ValueError(f"the code of {part} is not to be found: its changes would go unnoticed")
             yield from (f"{part}:{name}" for name in facts.definitions)
 
     def _walk(self, waiting: list[str]) -> dict[str, str]:
@@ -188,7 +188,8 @@ class CodeReader:
         if module in self._extra:
             return self._extra[module]
         base = self.root.joinpath(*module.split("."))
-        return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
+        both = (base / "__init__.py", base.with_suffix(".py"))
+        return next((path for path in both if path.is_file()), None)
 
     def _read(self, module: str) -> ModuleFacts | None:
         if module not in self._modules:
@@ -326,10 +327,8 @@ def _dotted(node: ast.expr) -> str | None:
 
 def _imported(statement: ast.Import | ast.ImportFrom, package: str) -> dict[str, str]:
     if isinstance(statement, ast.Import):
-        return {
-            alias.asname or alias.name.partition(".")[0]: alias.name if alias.asname else alias.name.partition(".")[0]
-            for alias in statement.names
-        }
+        tops = {alias: alias.name.partition(".")[0] for alias in statement.names}
+        return {alias.asname or top: alias.name if alias.asname else top for alias, top in tops.items()}
     base = statement.module or ""
     if statement.level:
         above = package.split(".")[: len(package.split(".")) - statement.level + 1]
@@ -356,7 +355,7 @@ class _Cleaner(ast.NodeTransformer):
         self.annotations: list[ast.expr] = []
         """Taken away, but the classes that they name are used."""
 
-    def visit_FunctionDef(self, node: Any) -> Any:  # noqa: N802
+    def visit_FunctionDef(self, node: Any) -> Any:
         self.generic_visit(node)
         self._annotation(node.returns)
         node.returns = None
@@ -371,7 +370,7 @@ class _Cleaner(ast.NodeTransformer):
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         self.generic_visit(node)
         body = [each for each in node.body if not _is_text(each)]
         # A decorated class is a dataclass or the like, whose values nobody puts into a key.

@@ -1,4 +1,4 @@
-"""An experiment: what a flow is to make, written once in YAML and checked by the class at the top of the flow.
+"""An experiment: what a flow is to make, written once in YAML, checked by the class at the top of the flow.
 
 `experiments/<flow>/<name>.yaml` holds only what differs from the defaults. `extends: <name>` starts from
 another experiment. Each flow's class extends that of the flow before it, so one file can describe the whole
@@ -14,7 +14,7 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, ValidationError
 
-from lmcore.config import Config, SettingsError, did_you_mean, explain
+from lmcore.config import Config, SettingsError, canonical, did_you_mean, explain
 from lmcore.lineage import digest_of
 from tasks.engine.workspace import Workspace
 
@@ -90,7 +90,8 @@ def _kind(
     """The class that knows all settings of the files and of the flow."""
     widest = max([asked, *kinds], key=lambda kind: len(kind.model_fields))
     if not issubclass(widest, asked):
-        raise SettingsError(f"{workspace.address(file)} describes no {flow}; write an experiment for it: lm {flow} --help")
+        where = workspace.address(file)
+        raise SettingsError(f"{where} describes no {flow}; write an experiment for it: lm {flow} --help")
     return widest
 
 
@@ -122,13 +123,14 @@ def _chain(workspace: Workspace, file: Path) -> list[Path]:
     """A file and those that it extends."""
     chain, known = [file], known_experiments(workspace)
     while base := _read(workspace, chain[-1]).get("extends"):
-        if base not in known:
-            raise SettingsError(
-                f"{workspace.address(chain[-1])} extends '{base}', which is no experiment.{did_you_mean(base, known)}"
-            )
-        if known[base][0] in chain:
+        if not isinstance(base, str) or base not in known:
+            where, hint = workspace.address(chain[-1]), did_you_mean(str(base), known)
+            raise SettingsError(f"{where} extends '{base}', which is no experiment.{hint}")
+        # Two flows may each have one of that name: the flow's own goes first.
+        found = sorted(known[base], key=lambda path: path.parent != chain[-1].parent)
+        if found[0] in chain:
             raise SettingsError(f"{workspace.address(file)} extends itself, by way of '{base}'")
-        chain.append(known[base][0])
+        chain.append(found[0])
     return chain
 
 
@@ -137,15 +139,17 @@ def _fields(workspace: Workspace, path: Path) -> dict[str, Any]:
 
 
 def _read(workspace: Workspace, path: Path) -> dict[str, Any]:
+    where = workspace.address(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         line = " ".join(str(error).split())
-        raise SettingsError(f"{workspace.address(path)} is not YAML: {line}") from None
+        raise SettingsError(f"{where} is not YAML: {line}") from None
     if not isinstance(content, dict):
-        raise SettingsError(f"{workspace.address(path)} holds a {type(content).__name__}, not `setting: value` lines")
+        raise SettingsError(f"{where} holds a {type(content).__name__}, not `setting: value` lines")
+    _check_plain(content, where)
     if taken := {"name", "names"} & content.keys():
-        raise SettingsError(f"{workspace.address(path)}: '{min(taken)}' is not set here; an experiment is named by its file")
+        raise SettingsError(f"{where}: '{min(taken)}' is not set here; an experiment is named by its file")
     return content
 
 
@@ -154,24 +158,43 @@ def _parse(overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         path, equals, text = override.partition("=")
         if not equals or not path:
-            raise SettingsError(f"'{override}' is no override; write setting=value, for example train.steps=100")
+            raise SettingsError(f"'{override}' is no override; write setting=value, such as train.steps=100")
         try:
             value: Any = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):
             raise SettingsError(f"the value of '{path}' does not read as YAML: {text}") from None
+        _check_plain(value, f"'{override}'")
+        if path in ("name", "names"):
+            raise SettingsError(f"'{path}' is not set here; an experiment is named by its file")
         for part in reversed(path.split(".")):
             value = {part: value}
         changes = _merge(changes, value)
     return changes
 
 
+def _check_plain(value: Any, where: str) -> None:
+    """Refuse what YAML knows and JSON does not: dates, sets, names that are numbers."""
+    try:
+        canonical(value)
+    except TypeError:
+        raise SettingsError(
+            f"{where} holds a date, a set, or a name that is no text; write it in quotes"
+        ) from None
+
+
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """Mappings are merged, everything else is replaced."""
     merged = dict(base)
     for name, value in change.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
-        merged[name] = _merge(merged[name], value) if both else value
+        before: Any = merged.get(name)
+        both = isinstance(value, Mapping) and isinstance(before, Mapping)
+        merged[name] = _merge(before, value) if both and not _is_other_part(before, value) else value
     return merged
+
+
+def _is_other_part(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Another type of part has other dials: those of the one before do not belong to it."""
+    return "type" in before and "type" in now and before["type"] != now["type"]
 
 
 def _data_name(

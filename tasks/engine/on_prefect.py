@@ -115,8 +115,7 @@ class OnPrefect:
             arguments = {**settings, **{name: unwrap(value) for name, value in inputs.items()}}
             return perform(session, step, arguments).to_json()
 
-        return task(
-            body,
+        decorate = task(
             name=step.name,
             task_run_name=label,
             cache_policy=ProvedProduct(session=session, step=step, settings=settings),
@@ -125,6 +124,7 @@ class OnPrefect:
             cache_result_in_memory=False,
             refresh_cache=True if label in session.forced else None,
         )
+        return decorate(body)
 
 
 def _is_input(value: Any) -> bool:

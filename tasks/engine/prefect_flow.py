@@ -48,13 +48,12 @@ def run_on_prefect(session: Session, flow: AnyFlow, experiment: Experiment) -> A
     close_orphans(session.workspace.root)
     crash_orphans()
     described = prefect_flow(
-        body,
         name=flow.name,
         description=flow.function.__doc__,
         flow_run_name=f"{experiment.name} {session.run_id}",
         validate_parameters=False,
         persist_result=False,
-    )
+    )(body)
     with tags(process_tag()):
         described(experiment_name=experiment.name, settings=canonical(experiment))
     return answers[0] if answers else None

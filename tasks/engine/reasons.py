@@ -14,7 +14,8 @@ def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     reasons = list(_settings(was.get("settings", {}), now.get("settings", {})))
     reasons += _inputs(was.get("inputs", {}), now.get("inputs", {}))
     if "carried" in was and "carried" in now and was["carried"] != now["carried"]:
-        reasons.append(f"what is carried over changed: {_digests(was['carried'])} -> {_digests(now['carried'])}")
+        before, after = _digests(was["carried"]), _digests(now["carried"])
+        reasons.append(f"what is carried over changed: {before} -> {after}")
     reasons += _code(was.get("code", {}), now.get("code", {}))
     if was.get("format") != now.get("format"):
         reasons.append(f"format of products {was.get('format')} -> {now.get('format')}")

@@ -50,7 +50,7 @@ class Done(Generic[A]):
 
 @dataclass
 class Build:
-    """What a step's function is given: an empty (or, when resumed, half-filled) folder, and ways to report."""
+    """What a step's function is given: an empty (when resumed, half-filled) folder, and ways to report."""
 
     folder: Path
     workspace_root: Path
@@ -102,7 +102,7 @@ class Step(Generic[P, A]):
     is_resumable: bool = False
     ignores: tuple[str, ...] = ()
     is_registered: Callable[[Path, Path], bool] | None = None
-    """For a step with an effect outside its folder: (workspace, product) -> whether the effect still holds."""
+    """For a step with an effect outside its folder: (workspace, product) -> whether the effect holds."""
 
     @property
     def name(self) -> str:

@@ -68,7 +68,9 @@ def drifted(manifest: Manifest) -> str | None:
     return "; ".join(changes) or None
 
 
-def settle(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]) -> tuple[Address, Outcome | None]:
+def settle(
+    session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]
+) -> tuple[Address, Outcome | None]:
     """Reuse or restore; None when the product has to be built."""
     address, label = locate(session, step, arguments), label_of(step, arguments)
     proof = find(session, step, label, address)
@@ -221,7 +223,7 @@ def _build(
             build.on_metrics = run.log_metrics
         facts = _call(step, build, arguments)
         if step.carries and not (scratch / step.carries).is_file():
-            raise StepError(f"{step.name} is to hand on {step.carries} and did not write it; correct the step")
+            raise StepError(f"{step.name} hands on {step.carries} and did not write it; correct the step")
         manifest = store.seal(
             scratch,
             step=step.name,
@@ -234,7 +236,8 @@ def _build(
             provenance=_provenance(session, step, arguments, meter, run.run_id if run else None),
         )
         outcome = _put_in_place(session, label, address, scratch, manifest, proof)
-        session.tracker.made(run, artifact_of(step, arguments["name"], address, outcome.manifest), outcome.manifest)
+        artifact = artifact_of(step, arguments["name"], address, outcome.manifest)
+        session.tracker.made(run, artifact, outcome.manifest)
     return outcome
 
 
@@ -327,7 +330,11 @@ def _addresses(value: Artifact | list[Artifact]) -> Any:
 
 
 def _provenance(
-    session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], meter: Meter, mlflow_run_id: str | None
+    session: Session,
+    step: Step[Any, Any],
+    arguments: Mapping[str, Any],
+    meter: Meter,
+    mlflow_run_id: str | None,
 ) -> dict[str, Any]:
     from tasks.versioning import git_state
 

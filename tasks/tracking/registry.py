@@ -47,12 +47,14 @@ def register(
     metrics: Mapping[str, float] | None = None,
     tags: Mapping[str, Any] | None = None,
     description: str | None = None,
+    attachments: Mapping[str, str] | None = None,
 ) -> Registered:
     """Make a version of a model product under `name`, and move the alias to it.
 
     The same product (by digest) is not registered twice: its version is returned, its alias and a lost copy
     are repaired. `run_id` is the run that made the product, `model_id` the LoggedModel announced for it by
-    `StepRun.start_model` (left out: found by the key). `metrics` show on the version and on the model's page.
+    `StepRun.start_model` (left out: found by the key). `metrics` show on the version and on the model's page,
+    `attachments` (texts by file name) among the model's artifacts.
 
     Raises:
         TrackingError: the folder is no model product, or MLflow does not take the name or the alias.
@@ -65,7 +67,7 @@ def register(
         if found is None or not _is_whole(found.folder, model_folder):
             known = (found.model_id if found else None) or model_id or find_model(workspace, key)
             model = _logged_model(workspace, client, known, name, run_id)
-            copy = _save(model, model_folder, run_id, example_prompt)
+            copy = _save(model, model_folder, run_id, example_prompt, attachments or {})
             if found is None:
                 texts = {"lm.key": key, "lm.digest": digest, "lm.copy": copy, **(tags or {}), **metrics}
                 _settle_model(client, model, texts, run_id, metrics)
@@ -147,7 +149,9 @@ def _logged_model(
     )
 
 
-def _save(model: LoggedModel, model_folder: Path, run_id: str | None, example_prompt: str) -> str:
+def _save(
+    model: LoggedModel, model_folder: Path, run_id: str | None, example_prompt: str, attachments: Mapping[str, str]
+) -> str:
     """Write the loadable model into its place in one rename; returns where the product's copy lies in it."""
     home = Path(model.artifact_location)
     scratch = home.with_name(f".{home.name}.new")
@@ -167,6 +171,8 @@ def _save(model: LoggedModel, model_folder: Path, run_id: str | None, example_pr
             pip_requirements=_requirements(),
             mlflow_model=described,
         )
+    for file, text in attachments.items():
+        (scratch / file).write_text(text, encoding="utf-8")
     shutil.rmtree(home, ignore_errors=True)
     scratch.rename(home)
     return str(described.flavors["python_function"]["artifacts"]["model"]["path"])

@@ -254,8 +254,8 @@ def test_a_disk_that_takes_no_more_is_told_in_one_line_and_the_run_goes_on_when_
     request = request_at(tmp_path / "out", checkpoint_seconds=0)
     path = tmp_path / "out.json"
     path.write_text(json.dumps(request))
-    command = ["bash", "-c", f"ulimit -f 20; exec {sys.executable} -m lmcore.train {path}"]  # files up to 20 KiB
-    done = subprocess.run(command, capture_output=True, text=True)
+    limited = f"ulimit -f 20; exec {sys.executable} -m lmcore.train {path}"  # files up to 20 KiB
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "make room on that disk" in done.stderr
     finish(request)
