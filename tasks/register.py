@@ -19,7 +19,7 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
 
 def _is_registered(workspace: Path, product: Path) -> bool:
     """Whether the registry still holds this very model under its name, and the alias points at it."""
-    from tasks.tracking.registry import versions
+    from tasks.tracking.versions import versions
 
     entry = json.loads((product / "registration.json").read_text())
     return any(

@@ -13,7 +13,7 @@ from tasks.engine.artifact import Artifact
 from tasks.engine.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
-    from tasks.tracking.registry import Registered
+    from tasks.tracking.versions import Registered
 
 WEIGHTS = "model.safetensors"
 
@@ -27,7 +27,7 @@ def find_model(workspace: Workspace, called: str) -> Path:
     called = called.removeprefix("models:/")
     name, _, which = called.partition("@")
     if which:
-        from tasks.tracking.registry import registered
+        from tasks.tracking.versions import registered
 
         if version := registered(workspace.root, name, which):
             return version.folder
@@ -95,7 +95,7 @@ def _version(workspace: Workspace, called: str) -> Registered | None:
     name, _, which = called.removeprefix("models:/").partition("@")
     if not which:
         return None
-    from tasks.tracking.registry import registered
+    from tasks.tracking.versions import registered
 
     return registered(workspace.root, name, which)
 

@@ -38,7 +38,7 @@ def list_command() -> None:
 
 
 def _models(workspace: Workspace) -> None:
-    from tasks.tracking.registry import versions
+    from tasks.tracking.versions import versions
 
     table = _table("registered model", "version", "aliases", "digest", "bits per byte")
     for version in versions(workspace.root):

@@ -44,7 +44,7 @@ def write_shards(
     done = Counter(sum(counts.values()), progress)
     sides = {side: write_side(corpus, side, encoder, out, dtype, config.shard_tokens, done) for side in SIDES}
     index = ShardIndex(
-        dtype=dtype.name,  # type: ignore[arg-type]
+        dtype=dtype.name,
         vocab_size=encoder.vocab_size,
         eos_id=encoder.eos_id,
         tokenizer=encoder.digest,

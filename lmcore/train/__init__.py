@@ -5,8 +5,9 @@ pretrain.py     request -> facts: prepares, resumes, runs the loop, saves the be
 loop.py         the loop
 gradient.py     the gradient of one batch, the same bits for any number of threads
 precision.py    float32 master weights and their bfloat16 working copy
-optimizer.py    which rule moves which weights; AdamW
-muon.py         the other rule
+optimizer.py    which rule moves which weights
+muon.py         the rule for matrices
+adamw.py        the rule for all else
 schedule.py     warm-up, then a cosine
 validation.py   loss and bits per byte on held-out text, and samples
 checkpoint.py   the working state on disk: atomic, checksummed, two kept

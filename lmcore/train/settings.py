@@ -15,10 +15,10 @@ from lmcore.runtime import resolve_device, resolve_precision
 class TrainConfig(Config):
     """How to walk downhill; the model and the data are set elsewhere."""
 
-    steps: int = Field(300, ge=1)
+    steps: int = Field(560, ge=1)
     """Optimizer steps; each sees batch_size windows of the model's context_tokens."""
 
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(16, ge=1)
     """Windows of text per optimizer step."""
 
     micro_batch_size: int = Field(4, ge=1)
@@ -28,10 +28,10 @@ class TrainConfig(Config):
     optimizer: Literal["muon", "adamw"] = "muon"
     """The rule for the matrices inside the blocks: muon learns faster per token; all else is AdamW's."""
 
-    peak_learning_rate: float = Field(3e-3, gt=0)
+    peak_learning_rate: float = Field(1e-2, gt=0)
     """Reached when warm-up ends; then it decays along a cosine."""
 
-    min_learning_rate_share: float = Field(0.1, ge=0, le=1)
+    min_learning_rate_share: float = Field(0.05, ge=0, le=1)
     """The learning rate of the last step, as a share of the peak."""
 
     warmup_steps: int = Field(30, ge=0)
@@ -46,7 +46,7 @@ class TrainConfig(Config):
     clip_norm: float = Field(1.0, gt=0)
     """A gradient that is longer than this is scaled back to it."""
 
-    validate_every: int = Field(50, ge=1)
+    validate_every: int = Field(80, ge=1)
     """Steps between two looks at the validation side; the last step always looks."""
 
     validation_tokens: int | None = Field(32_768, ge=1)

@@ -15,7 +15,7 @@ from tasks.engine.session import Session
 from tasks.engine.step import Step
 from tasks.tracking.datasets import Dataset
 from tasks.tracking.figures import loss_curve, scores_chart
-from tasks.tracking.registry import find_model
+from tasks.tracking.versions import find_model
 from tasks.tracking.runs import FlowRun, StepRun
 
 MODELS = "models"

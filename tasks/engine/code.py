@@ -215,7 +215,7 @@ class CodeReader:
     def _known(self) -> dict[str, Any]:
         try:
             return dict(json.loads(self.memory.read_text())) if self.memory else {}
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             return {}
 
     def _remember(self) -> None:
@@ -401,6 +401,8 @@ def _decorator_name(node: ast.expr) -> str:
 
 def _dump(node: Any) -> str:
     """A spelling of a syntax tree that is the same on every Python: no positions, no empty fields."""
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 ends a nested format with an empty text
+        return f"JoinedStr({','.join(_dump(each) for each in node.values if not _is_empty_text(each))})"
     if isinstance(node, list):
         return "[" + ",".join(map(_dump, node)) + "]"
     if not isinstance(node, ast.AST):
@@ -411,6 +413,10 @@ def _dump(node: Any) -> str:
         if name not in _SKIPPED_FIELDS and value is not None and value != []
     )
     return type(node).__name__ + "(" + ",".join(f"{name}={_dump(value)}" for name, value in fields) + ")"
+
+
+def _is_empty_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def _as_json(facts: ModuleFacts) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from lmcore.config import canonical
 from lmcore.lineage import Manifest
 from tasks.engine.artifact import Artifact
 from tasks.engine.key import Address, address_of, flat_inputs, key_document
-from tasks.engine.reasons import differences, in_words
+from tasks.engine.reasons import changed_files, differences, in_words
 from tasks.engine.session import Session, label_of
 from tasks.engine.step import Done, Forecast, Step, unwrap
 from tasks.engine.work import artifact_of, can_restore, drifted, find, locate
@@ -102,7 +102,7 @@ class Planner:
             return "run", proof.fault, address, None
         if before:
             return "run", f"{address.path} is missing", address, None
-        return "run", _why(last, address.document), address, None
+        return "run", _why(last, address.document, arguments), address, None
 
     def _guess(
         self,
@@ -121,14 +121,26 @@ class Planner:
         above = ", ".join(dict.fromkeys(artifact.address for artifact in unknown))
         reasons = differences(last.key_document, document) if last else []
         if last is None or reasons:
-            return "run", _why(last, document), address
+            return "run", _why(last, document, arguments), address
         return "depends", f"runs only if the bytes of {above} change", address
 
 
-def _why(last: Manifest | None, document: Mapping[str, Any]) -> str:
+def _why(last: Manifest | None, document: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
     if last is None:
         return "first time"
-    return in_words(differences(last.key_document, document)) or "made under another key"
+    reasons = [reason for name, artifact in flat_inputs(arguments) for reason in _file_changes(last, name, artifact)]
+    explained = {f"{name} changed" for name, artifact in flat_inputs(arguments) if _file_changes(last, name, artifact)}
+    rest = differences(last.key_document, document)
+    reasons += [reason for reason in rest if reason.partition(":")[0] not in explained]
+    return in_words(reasons) or "made under another key"
+
+
+def _file_changes(last: Manifest, name: str, artifact: Artifact) -> list[str]:
+    """Which files of a source are other than last time."""
+    before = last.inputs.get(name)
+    if not isinstance(before, dict) or "files" not in before:
+        return []
+    return changed_files(before["files"], getattr(artifact, "files", {}))
 
 
 def _files(manifest: Manifest) -> str:

@@ -22,6 +22,15 @@ def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return reasons
 
 
+def changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Each file of a source that is new, gone or changed."""
+    return [
+        f"{name} {'is new' if name not in was else 'is gone' if name not in now else 'changed'}"
+        for name in sorted(was.keys() | now.keys())
+        if was.get(name) != now.get(name)
+    ]
+
+
 def in_words(reasons: list[str], most: int = 3) -> str:
     """The first few reasons on one line."""
     more = f" (+{len(reasons) - most} more)" if len(reasons) > most else ""

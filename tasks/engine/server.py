@@ -22,6 +22,8 @@ from tasks.engine.workspace import Workspace, find_workspace
 from tasks.subprocesses import die_with_parent, stop
 
 STARTUP_SECONDS = 180
+_started: list[subprocess.Popen[bytes]] = []
+"""Servers outlive the runs that started them; they are kept here so that nobody complains of it."""
 
 
 class NoServer(RuntimeError):
@@ -87,6 +89,7 @@ def _start(workspace: Workspace, home: Path, port: int) -> str:
         process = subprocess.Popen(
             command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
         )
+    _started.append(process)
     url = f"http://127.0.0.1:{port}/api"
     until = time.monotonic() + STARTUP_SECONDS
     while not _is_healthy(url):

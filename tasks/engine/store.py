@@ -36,10 +36,8 @@ class Copies:
     """Where else a product's bytes lie, remembered under its key. Checked before it is believed."""
 
     digest: str
-    dvc: str | None = None
-    """MD5 of the folder in DVC's cache."""
-    registry: str | None = None
-    """Folder of the copy that MLflow keeps, relative to the workspace."""
+    dvc: str
+    """The folder's name in DVC's cache."""
 
 
 class Store:

@@ -90,25 +90,34 @@ def settle(
 
 
 def can_restore(session: Session, address: Address) -> bool:
-    """Whether a copy is left in DVC's cache or in MLflow, without importing either."""
+    """Whether a copy is left in DVC's cache or in MLflow's registry, without importing either."""
+    return _version(session, address) is not None or _registered_copy(session, address) is not None
+
+
+def _version(session: Session, address: Address) -> str | None:
+    """The product's name in DVC's cache, if the cache has all of it."""
     copies = session.store.copies(address.key)
     if copies is None:
-        return False
-    if copies.dvc:
-        from tasks.versioning import has
+        return None
+    from tasks.versioning import has
 
-        if has(session.workspace.root, copies.dvc):
-            return True
-    return bool(copies.registry and session.workspace.path(copies.registry).is_dir())
+    return copies.dvc if has(session.workspace.root, copies.dvc) else None
+
+
+def _registered_copy(session: Session, address: Address) -> Path | None:
+    """The registry's copy of a model."""
+    if address.path.startswith("data/"):
+        return None
+    from tasks.tracking.versions import find_copy
+
+    return find_copy(session.workspace.root, address.key)
 
 
 def _restore(session: Session, step: Step[Any, Any], address: Address) -> Manifest | None:
     """Bring a product back from a copy; None when the copy is damaged as well."""
-    copies = session.store.copies(address.key)
-    assert copies
     scratch = session.store.scratch(f"restore-{step.name}", address, keep=False)
     try:
-        _fetch(session, copies, scratch)
+        _fetch(session, address, scratch)
     except Exception as error:  # whatever DVC or a remote store may raise: the product can still be made
         session.listener.said(step.name, f"the copy of {address.path} is of no use: {error}")
         shutil.rmtree(scratch, ignore_errors=True)
@@ -121,13 +130,13 @@ def _restore(session: Session, step: Step[Any, Any], address: Address) -> Manife
     return session.store.find(address).manifest
 
 
-def _fetch(session: Session, copies: Copies, folder: Path) -> None:
-    if copies.dvc:
+def _fetch(session: Session, address: Address, folder: Path) -> None:
+    if version := _version(session, address):
         from tasks.versioning import restore
 
-        restore(session.workspace.root, copies.dvc, folder)
-    elif copies.registry:
-        shutil.copytree(session.workspace.path(copies.registry), folder, dirs_exist_ok=True)
+        restore(session.workspace.root, version, folder)
+    elif copy := _registered_copy(session, address):
+        shutil.copytree(copy, folder, dirs_exist_ok=True)
 
 
 def _keep(

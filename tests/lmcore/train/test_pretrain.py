@@ -22,6 +22,7 @@ TRAIN = {
     "batch_size": 8,
     "micro_batch_size": 2,
     "warmup_steps": 2,
+    "peak_learning_rate": 3e-3,
     "validate_every": 5,
     "validation_tokens": 320,
     "sample_prompts": ["bashi", ""],
