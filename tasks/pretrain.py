@@ -21,15 +21,18 @@ NOMINAL_FLOPS = 1.5e11
 """Floating-point operations per second that training reaches on two plain cores."""
 
 
-def _forecast(arguments: Mapping[str, Any]) -> Forecast:
-    model, train = arguments["model"], arguments["train"]
-    # A vocabulary of 4,096 until the tokenizer is there to ask.
+def nominal_forecast(model: TransformerConfig, train: TrainConfig) -> Forecast:
+    """What training would take on two plain cores, with a vocabulary of 4,096."""
     parameters = model.num_parameters(4096)
     tokens = train.steps * train.batch_size * model.context_tokens
     attention = 12 * model.num_layers * model.width * model.context_tokens
     seconds = 5 + (6 * parameters + attention) * tokens / NOMINAL_FLOPS
-    activations = train.batch_size * model.context_tokens * (4096 * 6 + 40 * model.width * model.num_layers)
-    return Forecast(seconds, memory=4e8 + 16 * parameters + activations, disk=4.2 * parameters)
+    activations = train.micro_batch_size * model.context_tokens * 100 * model.width * model.num_layers
+    return Forecast(seconds, memory=4e8 + 24 * parameters + activations, disk=4.4 * parameters)
+
+
+def _forecast(arguments: Mapping[str, Any]) -> Forecast:
+    return nominal_forecast(arguments["model"], arguments["train"])
 
 
 @step(makes=Checkpoint, forecast=_forecast, resumable=True)

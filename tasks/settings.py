@@ -14,5 +14,5 @@ class RegistrationConfig(Config):
     """The registered model's name; the experiment's name if left out."""
     alias: str = Field("champion", pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
     """What the new version is found by; it moves here from the version that has it."""
-    example_prompt: str = "It is a truth"
+    example_prompt: str = "The"
     """Shown with the model, and run once when it is stored."""

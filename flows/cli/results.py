@@ -13,12 +13,11 @@ from rich.table import Table
 from flows.cli.words import duration, size
 from lmcore.lineage import Manifest
 from tasks.artifacts import Registration
-from tasks.engine.experiment import Experiment
 from tasks.engine.run import Result
 from tasks.engine.workspace import Workspace
 
 
-def show_results(out: Console, workspace: Workspace, experiment: Experiment, result: Result, seconds: float) -> None:
+def show_results(out: Console, workspace: Workspace, result: Result, seconds: float) -> None:
     """The end of a run on the screen."""
     store = result.session.store
     labels = [line.label for line in result.lines]
@@ -33,7 +32,7 @@ def show_results(out: Console, workspace: Workspace, experiment: Experiment, res
     made = [manifest.size for manifest in products.values() if manifest]
     out.print(f"done in {duration(seconds)}; {len(made)} products, {size(sum(made))}", style="bold")
     if isinstance(result.answer, Registration):
-        _next(out, experiment.name, manifests["register_model"])
+        _next(out, manifests["register_model"])
 
 
 def _load(workspace: Workspace, home: str, manifest: Manifest, file: str) -> dict[str, Any]:
@@ -73,10 +72,16 @@ def _training(out: Console, manifest: Manifest) -> None:
         out.print(f"{parameters:,} parameters, trained on {tokens:,} tokens in {took}", style="dim")
 
 
-def _next(out: Console, experiment: str, manifest: Manifest | None) -> None:
+def _next(out: Console, manifest: Manifest | None) -> None:
     assert manifest
     name, alias = manifest.facts["registered_as"], manifest.facts["alias"]
+    prompt = manifest.key_document["settings"]["settings"]["example_prompt"]
+    rows = (
+        (f'lm generate {name}@{alias} --prompt "{prompt}"', "let it write"),
+        (f"lm lineage {name}@{alias}", "every file that it was made from"),
+        ("lm up", "runs, models and plots in your browser"),
+    )
+    width = max(len(command) for command, _ in rows)
     out.print()
-    out.print(f'  lm generate {name}@{alias} --prompt "It is a truth"    let it write')
-    out.print(f"  lm lineage {name}@{alias}                              every file that it was made from")
-    out.print("  lm up                                               runs, models and plots in your browser")
+    for command, purpose in rows:
+        out.print(f"  {command:<{width}}   {purpose}")

@@ -23,9 +23,9 @@ STYLES = {"run": "bold", "depends": "yellow", "restore": "cyan", "reuse": "green
 def plan_command(flow_name: str, name: str, overrides: Sequence[str], options: Options, probe: bool) -> None:
     workspace, flow, experiment = _open(flow_name, name, overrides)
     if probe:
-        from flows.cli.probing import probe_speed
+        from tasks.probe import measure_training
 
-        probe_speed(workspace, experiment)
+        measure_training(workspace, experiment)
     _, lines = make_plan(workspace, flow, experiment, options)
     show_plan(console(), lines)
 
@@ -46,7 +46,7 @@ def run_command(flow_name: str, name: str, overrides: Sequence[str], options: Op
         result = run_flow(workspace, flow, experiment, options, screen, planned)
     from flows.cli.results import show_results
 
-    show_results(out, workspace, experiment, result, time.monotonic() - started)
+    show_results(out, workspace, result, time.monotonic() - started)
 
 
 def _open(flow_name: str, name: str, overrides: Sequence[str]) -> tuple[Workspace, AnyFlow, Experiment]:

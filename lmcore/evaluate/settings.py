@@ -24,7 +24,7 @@ class EvaluateConfig(Config):
     """Bootstrap resamples behind each 95 % interval."""
     seed: int = Field(0, ge=0)
     """Of the resampling and of the samples drawn."""
-    prompts: tuple[str, ...] = ("It is a truth", "And God said", "She had been")
+    prompts: tuple[str, ...] = ("The", "She said", "In the beginning")
     """What the model is asked to go on from, once greedily and once by chance."""
     sample_tokens: int = Field(64, ge=1)
     """Tokens written after each prompt."""

@@ -55,7 +55,7 @@ class TrainConfig(Config):
     patience: int | None = Field(None, ge=1)
     """Stop after so many looks in a row without a new best; null never stops early."""
 
-    sample_prompts: tuple[str, ...] = ()
+    sample_prompts: tuple[str, ...] = ("The",)
     """Texts that the model continues at each look."""
 
     sample_tokens: int = Field(48, ge=1)
@@ -124,3 +124,22 @@ class PretrainRequest(Config):
 
     stop_after: int | None = Field(None, ge=1)
     """Stop after this step with the working state saved, as if interrupted there; null runs to the end."""
+
+
+class ProbeRequest(Config):
+    """What a look at this machine's speed needs to know; no data."""
+
+    model: TransformerConfig
+    """What would be trained."""
+
+    train: TrainConfig
+    """How it would be trained."""
+
+    vocab_size: int = Field(4096, ge=1)
+    """Tokens of the vocabulary that it would have."""
+
+    threads: int = Field(1, ge=1)
+    """Threads to compute on."""
+
+    steps: int = Field(10, ge=1)
+    """Steps to measure."""

@@ -15,6 +15,7 @@ from lmcore.config import canonical
 from lmcore.lineage import Manifest
 from tasks.engine.artifact import Artifact
 from tasks.engine.key import Address, address_of, flat_inputs, key_document
+from tasks.engine.measures import foresee
 from tasks.engine.reasons import changed_files, differences, in_words
 from tasks.engine.session import Session, label_of
 from tasks.engine.step import Done, Forecast, Step, unwrap
@@ -66,7 +67,7 @@ class Planner:
     def _plan(self, step: Step[Any, Any], arguments: Mapping[str, Any]) -> tuple[Line, Artifact]:
         label, name = label_of(step, arguments), arguments["name"]
         last = self.session.store.last(step.name, name)
-        forecast, is_measured = foresee(self.session, step, arguments, last)
+        forecast, is_measured = foresee(self.session, step, arguments)
         needs = tuple(
             dict.fromkeys(
                 self._makers[artifact.address]
@@ -146,19 +147,6 @@ def _file_changes(last: Manifest, name: str, artifact: Artifact) -> list[str]:
 def _files(manifest: Manifest) -> str:
     count = len(manifest.files)
     return f"{count} file{'s' if count != 1 else ''}, {manifest.digest[:8]}"
-
-
-def foresee(
-    session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], last: Manifest | None
-) -> tuple[Forecast, bool]:
-    """Scale what the step last took here by how much more or less it has to do; else nominal speeds."""
-    nominal = step.forecast(arguments)
-    before = last or session.store.last_of(step.name)
-    if before is None or not before.provenance.get("forecast_seconds"):
-        return nominal, False
-    share = nominal.seconds / before.provenance["forecast_seconds"]
-    memory = before.provenance["peak_memory"] * (1.0 if abs(share - 1) < 0.05 else max(share, 1.0))
-    return Forecast(before.provenance["seconds"] * share, memory, before.size * share), True
 
 
 def following(lines: list[Line], label: str) -> set[str]:

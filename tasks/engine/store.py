@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,11 +85,12 @@ class Store:
         except (OSError, ValueError):
             return None
 
-    def last_of(self, step: str) -> Manifest | None:
-        """The manifest of what this step made most recently under any name."""
-        notes = (self.private / "last").glob(f"{step}@*")
-        latest = max(notes, key=lambda note: note.stat().st_mtime_ns, default=None)
-        return self.remembered(latest.read_text().strip()) if latest else None
+    def made_by(self, step: str) -> Iterator[Manifest]:
+        """The manifests of what this step made under any name, latest first."""
+        notes = sorted((self.private / "last").glob(f"{step}@*"), key=lambda note: -note.stat().st_mtime_ns)
+        for note in notes:
+            if manifest := self.remembered(note.read_text().strip()):
+                yield manifest
 
     def remember(self, manifest: Manifest) -> None:
         """Keep a copy of a manifest to explain later plans from; it is never taken for a product."""

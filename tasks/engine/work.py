@@ -10,6 +10,7 @@ import shutil
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -355,7 +356,7 @@ def _provenance(
         "seconds": round(meter.seconds, 3),
         "cpu_seconds": round(meter.cpu_seconds, 3),
         "peak_memory": meter.peak_memory,
-        "forecast_seconds": round(step.forecast(arguments).seconds, 3),
+        "forecast": asdict(step.forecast(arguments)),
         "git": git_state(session.workspace.root),
         "host": socket.gethostname(),
         "prefect_run_id": session.prefect_run_id,

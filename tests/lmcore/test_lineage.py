@@ -23,7 +23,8 @@ from lmcore.lineage import (
 
 def make_manifest(**changes) -> Manifest:
     known = {
-        "step": "make", "name": "démo", "key": "k", "digest": "d", "key_document": {"settings": {"rate": 1e-3}},
+        "step": "make", "name": "démo", "key": "k", "digest": "d",
+        "key_document": {"settings": {"rate": 1e-3}},
         "files": {"a.txt": FileEntry(size=3, sha256="s")}, "inputs": {}, "facts": {"loss": 0.1, "n": 3},
         "environment": {"torch": "2"}, "provenance": {"git": None},
     }  # fmt: skip

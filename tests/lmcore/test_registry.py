@@ -35,7 +35,12 @@ def parts(tmp_path: Path) -> Iterator[Path]:
     filters._parts = before
 
 
-OWN = "from lmcore.corpus.filters import filters\n@filters.register\ndef own(document, *, most: int = {most}):\n    pass\n"
+OWN = """
+from lmcore.corpus.filters import filters
+@filters.register
+def own(document, *, most: int = {most}):
+    pass
+"""
 
 
 def test_names_are_known_without_importing_a_part():

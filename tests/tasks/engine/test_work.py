@@ -243,7 +243,8 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_products(
 
 
 LINES = [
-    ("os.rename", "before"), ("os.rename", "after"), ("work._put_in_place", "before"), ("work._keep", "before"),
+    ("os.rename", "before"), ("os.rename", "after"), ("work._put_in_place", "before"),
+    ("work._keep", "before"),
     ("store.write_manifest", "before"), ("store.write_manifest", "after"), ("store._exchange", "before"),
     ("store._exchange", "after"), ("store._remove", "before"), ("carried.write_small", "before"),
 ]  # fmt: skip
@@ -371,6 +372,31 @@ def test_a_returning_version_keeps_its_ledger_and_a_new_one_starts_from_the_newe
     toy.run_toy(workspace)
     assert ledger.read_text().startswith(second_text)
     assert toy.run_toy(workspace)[0].actions == ALL_REUSED
+
+
+def test_two_new_versions_at_once_start_one_from_the_others_ledger(workspace, toy):
+    toy.run_toy(workspace)
+    heard = toy.Heard()
+
+    def split(words: str) -> None:
+        (workspace.sources / f"{words}.txt").write_text(words)
+        source = toy.ToySource(f"data/sources/{words}.txt", words, words)
+        session = Session(workspace, keep_copies=False, listener=heard)
+        with executing(Direct(session)), suppress(SettingsError):
+            text = toy.write_text(source, toy.TextConfig(), name=words)
+            toy.split_text(text, name="demo")
+
+    with Session(workspace).store.building("data/toy_corpora/demo"):
+        threads = [threading.Thread(target=split, args=[words]) for words in ("left", "right")]
+        for thread in threads:
+            thread.start()
+        while len(heard.lines) < 2:  # both know their key, and wait
+            time.sleep(0.01)
+    for thread in threads:
+        thread.join(20)
+    ledger = (data(workspace, "toy_corpora") / "ledger.csv").read_text()
+    assert "left," in ledger
+    assert "right," in ledger
 
 
 def test_a_deleted_corpus_starts_from_the_ledger_that_it_had(workspace, toy, products):
