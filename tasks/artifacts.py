@@ -78,5 +78,3 @@ class Registration(Artifact):
     """A model's entry in the registry."""
 
     home: ClassVar[str] = "reports"
-
-

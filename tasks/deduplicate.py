@@ -17,7 +17,9 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
 
 
 @step(makes=DistinctDocuments, forecast=_forecast)
-def deduplicate_documents(build: Build, documents: Documents, settings: DeduplicateConfig, *, name: str) -> Facts:
+def deduplicate_documents(
+    build: Build, documents: Documents, settings: DeduplicateConfig, *, name: str
+) -> Facts:
     """Remove exact and verified near duplicates; note the family of each document that stays."""
     from lmcore.corpus.deduplicate import deduplicate
 

@@ -40,7 +40,9 @@ def trace(root: Path, artifact: Artifact) -> Node:
 def _node(store: Store, artifact: Artifact) -> Node:
     if isinstance(artifact, SourceFiles):
         note = f"{len(artifact.files)} file{'s' if len(artifact.files) != 1 else ''}"
-        return Node(artifact.address, artifact.digest or "", note, files=artifact.files, licence=artifact.licence)
+        return Node(
+            artifact.address, artifact.digest or "", note, files=artifact.files, licence=artifact.licence
+        )
     manifest = _manifest(store, artifact)
     if manifest is None:
         return Node(artifact.address, artifact.digest or "", "its manifest is gone")

@@ -37,7 +37,13 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
 
 @step(makes=Checkpoint, forecast=_forecast, resumable=True)
 def pretrain_model(
-    build: Build, shards: Shards, tokenizer: Tokenizer, model: TransformerConfig, train: TrainConfig, *, name: str
+    build: Build,
+    shards: Shards,
+    tokenizer: Tokenizer,
+    model: TransformerConfig,
+    train: TrainConfig,
+    *,
+    name: str,
 ) -> Facts:
     """Train from scratch and keep the best checkpoint by validation; a killed run is continued bit for bit."""
     request = {

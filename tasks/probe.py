@@ -34,7 +34,9 @@ def measure_training(workspace: Workspace, experiment: Config) -> None:
         env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
     )
     if done.returncode:
-        raise SettingsError(f"the probe failed: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+        raise SettingsError(
+            f"the probe failed: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}"
+        )
     found = json.loads(done.stdout)
     nominal = nominal_forecast(model, train)
     # What comes on top of the steps (start-up, looks at the validation side) is left at its nominal share.

@@ -55,7 +55,12 @@ def register_model(
         description=_describe(scores, tree),
         attachments={"lineage.txt": tree, "lineage.json": record},
     )
-    entry = {"name": version.name, "alias": settings.alias, "digest": manifest.digest, "scores": _figures(scores)}
+    entry = {
+        "name": version.name,
+        "alias": settings.alias,
+        "digest": manifest.digest,
+        "scores": _figures(scores),
+    }
     (build.folder / "registration.json").write_text(json.dumps(entry, indent=1, sort_keys=True) + "\n")
     # The number depends on what was registered before, so it is no part of the product's content.
     (build.folder / "log").mkdir()

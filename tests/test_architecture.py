@@ -75,7 +75,9 @@ def test_parts_of_lmcore_import_only_what_the_design_allows():
 
 
 def test_every_part_of_lmcore_has_its_place_in_the_order():
-    parts = {path.name for path in (ROOT / "lmcore").iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+    parts = {
+        path.name for path in (ROOT / "lmcore").iterdir() if path.is_dir() and (path / "__init__.py").exists()
+    }
     assert parts == set(MAY_IMPORT)
 
 

@@ -33,7 +33,9 @@ def test_each_make_target_exists(target: str):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:flows|tasks|lmcore|data|tests)/[\w/.]*)`", README))))
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"`((?:flows|tasks|lmcore|data|tests)/[\w/.]*)`", README)))
+)
 def test_each_path_exists_or_is_the_example(path: str):
     assert (ROOT / path).exists() or path == "lmcore/corpus/filters/shouting.py"
 

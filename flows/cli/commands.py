@@ -25,10 +25,12 @@ Overrides = Annotated[
     list[str] | None, typer.Argument(help="Settings to change, such as train.steps=100.", show_default=False)
 ]
 Force = Annotated[
-    list[str] | None, typer.Option("--force", metavar="STEP", help="Make this step's product again.", show_default=False)
+    list[str] | None,
+    typer.Option("--force", metavar="STEP", help="Make this step's product again.", show_default=False),
 ]
 Start = Annotated[
-    str | None, typer.Option("--from", metavar="STEP", help="Make this step and all after it again.", show_default=False)
+    str | None,
+    typer.Option("--from", metavar="STEP", help="Make this step and all after it again.", show_default=False),
 ]
 Until = Annotated[str | None, typer.Option(metavar="STEP", help="End after this step.", show_default=False)]
 Verify = Annotated[bool, typer.Option("--verify", help="Hash every byte, also of files that look untouched.")]
@@ -68,7 +70,9 @@ def plan(
     until: Until = None,
     verify: Verify = False,
     refresh: Refresh = False,
-    probe: Annotated[bool, typer.Option("--probe", help="Train ten steps first, to predict the time better.")] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Train ten steps first, to predict the time better.")
+    ] = False,
 ) -> None:
     """Show what a run would do and why, and what it would cost; nothing is run."""
     from flows.cli.running import plan_command
@@ -78,13 +82,20 @@ def plan(
 
 @app.command()
 def generate(
-    model: Annotated[str, typer.Argument(help="An experiment, a registered NAME@ALIAS or NAME@vN, or a folder.")],
+    model: Annotated[
+        str, typer.Argument(help="An experiment, a registered NAME@ALIAS or NAME@vN, or a folder.")
+    ],
     prompt: Annotated[str, typer.Option("--prompt", "-p", help="What the model goes on from.")] = "",
     max_new_tokens: Annotated[int, typer.Option(min=1, help="How many tokens to write at most.")] = 100,
-    temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token; higher: more varied.")] = 0.0,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest tokens.", show_default=False)] = None,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="0: always the likeliest token; higher: more varied.")
+    ] = 0.0,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Only the k likeliest tokens.", show_default=False)
+    ] = None,
     top_p: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Only the likeliest tokens of this mass.", show_default=False)
+        float | None,
+        typer.Option(min=0, max=1, help="Only the likeliest tokens of this mass.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another text (with a temperature).")] = 0,
 ) -> None:
@@ -96,7 +107,9 @@ def generate(
 
 @app.command()
 def lineage(
-    model: Annotated[str, typer.Argument(help="An experiment, a registered NAME@ALIAS or NAME@vN, or a product.")],
+    model: Annotated[
+        str, typer.Argument(help="An experiment, a registered NAME@ALIAS or NAME@vN, or a product.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
 ) -> None:
     """Show what a model was made from, down to each source file."""
@@ -125,7 +138,8 @@ def status() -> None:
 def init(
     folder: Annotated[Path, typer.Argument(help="The new workspace.")],
     texts: Annotated[
-        Path | None, typer.Option("--texts", help="A folder of your .txt files to learn from.", show_default=False)
+        Path | None,
+        typer.Option("--texts", help="A folder of your .txt files to learn from.", show_default=False),
     ] = None,
 ) -> None:
     """Make a workspace for your own texts."""

@@ -31,11 +31,19 @@ def find_model(workspace: Workspace, called: str) -> Path:
 
         if version := registered(workspace.root, name, which):
             return version.folder
-        raise SettingsError(f"no version '{which}' of a registered model '{name}'; `lm list` shows what there is")
-    for folder in (workspace.path("models") / called / "pretrain_model", Path(called), workspace.path(called)):
+        raise SettingsError(
+            f"no version '{which}' of a registered model '{name}'; `lm list` shows what there is"
+        )
+    for folder in (
+        workspace.path("models") / called / "pretrain_model",
+        Path(called),
+        workspace.path(called),
+    ):
         if (folder / WEIGHTS).is_file():
             return folder.resolve()
-    raise SettingsError(f"no model '{called}': expected an experiment, NAME@ALIAS or a folder; `lm list` shows what there is")
+    raise SettingsError(
+        f"no model '{called}': expected an experiment, NAME@ALIAS or a folder; `lm list` shows what there is"
+    )
 
 
 def generate_command(

@@ -55,7 +55,9 @@ def status_command() -> None:
     locks = sorted((workspace.private / "locks").glob("*.build"))
     held = [lock.stem.replace("~", "/") for lock in locks if is_held(lock)]
     out.print(f"{count(len(held), 'product')} being made now" + "".join(f"\n  {address}" for address in held))
-    recent = sorted(_products(workspace), key=lambda row: row[1].provenance["finished"], reverse=True)[:RECENT]
+    recent = sorted(_products(workspace), key=lambda row: row[1].provenance["finished"], reverse=True)[
+        :RECENT
+    ]
     if not recent:
         return
     table = _table("made", "step", "name", "took", "run")

@@ -43,7 +43,13 @@ def _load(workspace: Workspace, home: str, manifest: Manifest, file: str) -> dic
 
 def _scores(out: Console, scores: Mapping[str, Any]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", title_justify="left")
-    for column in ("held-out text", "documents", "bits per byte (95 % over documents)", "unigram", "perplexity"):
+    for column in (
+        "held-out text",
+        "documents",
+        "bits per byte (95 % over documents)",
+        "unigram",
+        "perplexity",
+    ):
         table.add_column(column, justify="left" if column == "held-out text" else "right")
     for name, group in [("all", scores), *sorted(scores["sources"].items())]:
         table.add_row(

@@ -89,9 +89,15 @@ def show_plan(out: Console, lines: Sequence[Line]) -> None:
     for line in lines:
         is_work = line.action in ("run", "depends")
         forecast = line.forecast
-        cost = (duration(forecast.seconds), size(forecast.memory), size(forecast.disk)) if is_work else ("", "", "")
+        cost = (
+            (duration(forecast.seconds), size(forecast.memory), size(forecast.disk))
+            if is_work
+            else ("", "", "")
+        )
         about = "" if line.is_measured or not is_work else "~"
-        table.add_row(f"[{STYLES[line.action]}]{line.action}[/]", line.label, line.why, about + cost[0], *cost[1:])
+        table.add_row(
+            f"[{STYLES[line.action]}]{line.action}[/]", line.label, line.why, about + cost[0], *cost[1:]
+        )
     out.print(table)
     out.print(summary(lines), style="bold")
     _warn(out, lines)

@@ -58,10 +58,14 @@ class Screen:
 
     def progressed(self, label: str, figures: Mapping[str, Any]) -> None:
         done, total = figures["done"], figures["total"]
-        shown = "  ".join(f"{name} {value}" for name, value in figures.items() if name not in ("done", "total"))
+        shown = "  ".join(
+            f"{name} {value}" for name, value in figures.items() if name not in ("done", "total")
+        )
         with self._lock:
             if label in self._bars:
-                self._progress.update(self._bars[label], completed=done, total=total, figures=f"{done:,}/{total:,}  {shown}")
+                self._progress.update(
+                    self._bars[label], completed=done, total=total, figures=f"{done:,}/{total:,}  {shown}"
+                )
             if not self.out.is_terminal and time.monotonic() - self._told.get(label, 0) > QUIET_SECONDS:
                 self._told[label] = time.monotonic()
                 self.out.print(f"  ... {label} {done:,}/{total:,}  {shown}")

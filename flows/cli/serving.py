@@ -19,14 +19,18 @@ STARTUP_SECONDS = 120
 def up_command(prefect_port: int, mlflow_port: int) -> None:
     workspace = find_workspace()
     if not port_is_free(mlflow_port):
-        raise SettingsError(f"port {mlflow_port} is taken by another program; choose one: lm up --mlflow-port 5001")
+        raise SettingsError(
+            f"port {mlflow_port} is taken by another program; choose one: lm up --mlflow-port 5001"
+        )
     print("starting Prefect and MLflow ...", flush=True)
     with prefect_server(workspace, prefect_port) as api:
         mlflow = _start_mlflow(workspace, mlflow_port)
         try:
             _wait(mlflow, f"http://127.0.0.1:{mlflow_port}/health")
             print(f"  Prefect: {api.removesuffix('/api')}/runs    flow runs, their tasks and logs")
-            print(f"  MLflow:  http://127.0.0.1:{mlflow_port}/#/models     models, scores, plots, where they came from")
+            print(
+                f"  MLflow:  http://127.0.0.1:{mlflow_port}/#/models     models, scores, plots, where they came from"
+            )
             print("Ctrl-C stops both", flush=True)
             mlflow.wait()
         except KeyboardInterrupt:

@@ -46,11 +46,15 @@ def init_command(folder: Path, texts: Path | None) -> None:
     (folder / MARKER).touch()
     print(f"{folder} is a workspace now")
     if texts is None:
-        print("next: describe your texts in experiments/build_assistant/NAME.yaml, then: lm build_assistant NAME")
+        print(
+            "next: describe your texts in experiments/build_assistant/NAME.yaml, then: lm build_assistant NAME"
+        )
         return
     name = _name(texts.expanduser())
     file = folder / "experiments" / "build_assistant" / f"{name}.yaml"
-    file.write_text(EXAMPLE.format(name=name, path=texts.expanduser().absolute(), licence="unknown, for own use only"))
+    file.write_text(
+        EXAMPLE.format(name=name, path=texts.expanduser().absolute(), licence="unknown, for own use only")
+    )
     print(f"wrote {file}\nnext: cd {folder} && lm build_assistant {name}")
 
 

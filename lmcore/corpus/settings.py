@@ -72,7 +72,9 @@ class SourceChoice(Config):
             return {"name": given}
         if not isinstance(given, Mapping) or not {"path", "licence"} & given.keys():
             return given
-        told = {name: value for name, value in given.items() if name in Source.model_fields and name != "files"}
+        told = {
+            name: value for name, value in given.items() if name in Source.model_fields and name != "files"
+        }
         rest = {name: value for name, value in given.items() if name not in told}
         description = {"title": given.get("name"), "origin": str(told.get("path")), **told}
         return {**rest, "source": description}

@@ -15,8 +15,8 @@ from tasks.engine.session import Session
 from tasks.engine.step import Step
 from tasks.tracking.datasets import Dataset
 from tasks.tracking.figures import loss_curve, scores_chart
-from tasks.tracking.versions import find_model
 from tasks.tracking.runs import FlowRun, StepRun
+from tasks.tracking.versions import find_model
 
 MODELS = "models"
 COSTS = ("seconds", "cpu_seconds", "peak_memory")

@@ -33,7 +33,8 @@ class Measure:
     def correct(self, nominal: Forecast) -> Forecast:
         """The nominal values times how far off they were."""
         off = {
-            name: getattr(self.actual, name) / max(getattr(self.nominal, name), 1e-9) for name in asdict(nominal)
+            name: getattr(self.actual, name) / max(getattr(self.nominal, name), 1e-9)
+            for name in asdict(nominal)
         }
         return Forecast(**{name: value * off[name] for name, value in asdict(nominal).items()})
 

@@ -135,7 +135,9 @@ def _is_input(value: Any) -> bool:
 
 def _branches(values: Mapping[str, Any]) -> Iterator[Branch]:
     for value in values.values():
-        yield from (each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Branch))
+        yield from (
+            each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Branch)
+        )
 
 
 def _for_prefect(value: Any) -> Any:

@@ -129,8 +129,12 @@ class Planner:
 def _why(last: Manifest | None, document: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
     if last is None:
         return "first time"
-    reasons = [reason for name, artifact in flat_inputs(arguments) for reason in _file_changes(last, name, artifact)]
-    explained = {f"{name} changed" for name, artifact in flat_inputs(arguments) if _file_changes(last, name, artifact)}
+    reasons = [
+        reason for name, artifact in flat_inputs(arguments) for reason in _file_changes(last, name, artifact)
+    ]
+    explained = {
+        f"{name} changed" for name, artifact in flat_inputs(arguments) if _file_changes(last, name, artifact)
+    }
     rest = differences(last.key_document, document)
     reasons += [reason for reason in rest if reason.partition(":")[0] not in explained]
     return in_words(reasons) or "made under another key"

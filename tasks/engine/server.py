@@ -56,7 +56,9 @@ def prefect_server(workspace: Workspace, port: int | None = None) -> Iterator[st
     with lock(home / "users.lock", shared=True):
         with lock(home / "start.lock"):
             # Under a lock: two servers that set up one new database at once fail.
-            url = _alive(home) or _start(workspace, home, port if port and port_is_free(port) else _free_port())
+            url = _alive(home) or _start(
+                workspace, home, port if port and port_is_free(port) else _free_port()
+            )
         yield url
 
 
@@ -79,11 +81,15 @@ def _is_healthy(url: str) -> bool:
 def _start(workspace: Workspace, home: Path, port: int) -> str:
     log = home / "server.log"
     command = [sys.executable, "-m", "tasks.engine.server", str(port)]
-    environment = os.environ | prefect_environment(workspace) | {
-        "LM_WORKSPACE": str(workspace.root),
-        "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_LOGGING_SETTINGS_PATH": "",
-    }
+    environment = (
+        os.environ
+        | prefect_environment(workspace)
+        | {
+            "LM_WORKSPACE": str(workspace.root),
+            "PREFECT_SERVER_API_PORT": str(port),
+            "PREFECT_LOGGING_SETTINGS_PATH": "",
+        }
+    )
     environment.pop("PREFECT_API_URL", None)
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -127,5 +127,5 @@ def label_of(step: Step[Any, Any], arguments: Mapping[str, Any]) -> str:
     return f"{step.name} {arguments['name']}"
 
 
-class ReachedUntil(Exception):  # noqa: N818
+class ReachedUntil(Exception):
     """Ends a flow after the step that `--until` names; no error."""

@@ -89,7 +89,7 @@ class Store:
         """The manifests of what this step made under any name, latest first."""
         notes = sorted((self.private / "last").glob(f"{step}@*"), key=lambda note: -note.stat().st_mtime_ns)
         for note in notes:
-            if manifest := self.remembered(note.read_text().strip()):
+            if manifest := self.remembered(note.read_text(errors="replace").strip()):
                 yield manifest
 
     def remember(self, manifest: Manifest) -> None:

@@ -362,5 +362,3 @@ def _provenance(
         "prefect_run_id": session.prefect_run_id,
         "mlflow_run_id": mlflow_run_id,
     }
-
-

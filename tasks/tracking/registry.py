@@ -150,7 +150,11 @@ def _logged_model(
 
 
 def _save(
-    model: LoggedModel, model_folder: Path, run_id: str | None, example_prompt: str, attachments: Mapping[str, str]
+    model: LoggedModel,
+    model_folder: Path,
+    run_id: str | None,
+    example_prompt: str,
+    attachments: Mapping[str, str],
 ) -> str:
     """Write the loadable model into its place in one rename; returns where the product's copy lies in it."""
     home = Path(model.artifact_location)

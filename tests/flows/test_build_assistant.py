@@ -87,7 +87,9 @@ def test_transformers_loads_the_same_folder_with_equal_logits(built):
 
     folder = built.address("pretrain_model")
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    tokens = AutoTokenizer.from_pretrained(folder)("It is a truth universally acknowledged", return_tensors="pt")
+    tokens = AutoTokenizer.from_pretrained(folder)(
+        "It is a truth universally acknowledged", return_tensors="pt"
+    )
     ours = load_folder(folder).eval()
     with torch.no_grad():
         torch.testing.assert_close(ours(tokens["input_ids"]), theirs(**tokens).logits, atol=1e-5, rtol=1e-5)
@@ -108,7 +110,9 @@ def test_mlflow_has_one_parent_run_with_a_child_for_each_step_its_data_and_the_m
     with sqlite3.connect(built.workspace / "mlflow.db") as database:
         statuses = {row[0] for row in database.execute("SELECT status FROM runs")}
         steps = {row[0] for row in database.execute("SELECT value FROM tags WHERE key = 'lm.step'")}
-        parents = {row[0] for row in database.execute("SELECT value FROM tags WHERE key = 'mlflow.parentRunId'")}
+        parents = {
+            row[0] for row in database.execute("SELECT value FROM tags WHERE key = 'mlflow.parentRunId'")
+        }
         datasets = {row[0] for row in database.execute("SELECT name FROM datasets")}
         alias = database.execute("SELECT name, alias, version FROM registered_model_aliases").fetchall()
     assert statuses == {"FINISHED"}

@@ -43,7 +43,9 @@ def test_training_goes_on_where_it_was_stopped_politely(built, fresh, with_serve
     with_server(fresh)
     process = fresh.start("pretrain", "tiny")
     metrics = fresh.workspace / ".lm" / "scratch"
-    while process.poll() is None and not any(file.stat().st_size for file in metrics.glob("pretrain_model-*/metrics.jsonl")):
+    while process.poll() is None and not any(
+        file.stat().st_size for file in metrics.glob("pretrain_model-*/metrics.jsonl")
+    ):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGTERM)
     process.communicate(timeout=60)

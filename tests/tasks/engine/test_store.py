@@ -114,11 +114,13 @@ def test_damaged_notes_are_forgotten_notes(store, damage):
     store.remember(manifest)
     store.use("make", "demo", manifest.key)
     store.remember_copy(manifest.key, Copies("d", dvc="x.dir"))
-    assert store.last("make", "demo") == store.last_of("make") == manifest
+    assert store.last("make", "demo") == manifest
+    assert list(store.made_by("make")) == [manifest]
     for folder in ("manifests", "last", "copies"):
         for file in (store.private / folder).iterdir():
             file.write_bytes(damage)
     assert store.last("make", "demo") is None
+    assert list(store.made_by("make")) == []
     assert store.copies(manifest.key) is None
     assert store.remembered(manifest.key) is None
     store.remember(manifest)
