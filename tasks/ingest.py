@@ -12,6 +12,7 @@ from lmcore.corpus.settings import ReaderPart, Source, SourceChoice
 from lmcore.lineage import Facts, content_digest, digest_of
 from tasks.artifacts import RawDocuments, SourceFiles
 from tasks.engine.proof import digests_of
+from tasks.engine.session import Session
 from tasks.engine.step import Build, Forecast, current, step
 from tasks.engine.workspace import Workspace
 
@@ -35,11 +36,19 @@ def ingest_source(
     """Read a source's files into documents; unreadable ones are kept apart with the reason.
 
     Of the description only the reader shapes the documents, so only the reader stands in the key.
+
+    Raises:
+        SettingsError: somebody changed a file since its digest was taken for the key.
     """
     from lmcore.corpus.ingest import read_source
 
     paths = [Path(file) for file in files.files]
-    return read_source(source, source_name, paths, Path(root), build.folder, build.progress)
+    facts = read_source(source, source_name, paths, Path(root), build.folder, build.progress)
+    now = digests_of(Workspace(build.workspace_root), Path(root), list(files.files))
+    for file, digest in files.files.items():
+        if now[file] != digest:
+            raise SettingsError(f"{Path(root) / file} was changed while this run was reading it; run again")
+    return facts
 
 
 def ingest(choice: SourceChoice) -> Any:
@@ -48,20 +57,22 @@ def ingest(choice: SourceChoice) -> Any:
     Raises:
         ValueError: the source is not there, is empty, or holds what its reader cannot read.
     """
-    workspace: Workspace = current().session.workspace
-    source, files, root = find_source(workspace, choice)
+    session: Session = current().session
+    source, files, root = find_source(session.workspace, choice, in_full=session.verify)
     name = choice.name if choice.files is None else f"{choice.name}-{digest_of(choice.files)[:6]}"
     return ingest_source.submit(files, source.reader, choice.name, source, str(root), name=name)
 
 
-def find_source(workspace: Workspace, choice: SourceChoice) -> tuple[Source, SourceFiles, Path]:
+def find_source(
+    workspace: Workspace, choice: SourceChoice, *, in_full: bool = False
+) -> tuple[Source, SourceFiles, Path]:
     """A source's description, its chosen files by digest, and the folder that they lie in."""
     from lmcore.corpus.ingest import check_files, find_files, root_of
 
     source, folder = _describe(workspace, choice)
     paths = find_files(source, folder, choice)
     root = root_of(source, folder)
-    digests = digests_of(workspace, root, [path.as_posix() for path in paths])
+    digests = digests_of(workspace, root, [path.as_posix() for path in paths], in_full=in_full)
     files = SourceFiles(
         address=f"{SourceFiles.home}/{choice.name}" if choice.source is None else workspace.address(root),
         name=choice.name,
@@ -85,7 +96,8 @@ def _describe(workspace: Workspace, choice: SourceChoice) -> tuple[Source, Path]
         known = [path.parent.name for path in workspace.sources.glob("*/source.yaml")]
         raise SettingsError(
             f"no source named '{choice.name}' in {workspace.address(workspace.sources)}."
-            f"{did_you_mean(choice.name, known)}; or say where it is: {{name: {choice.name}, path: ..., licence: ...}}"
+            f"{did_you_mean(choice.name, known)}; or say where it is: "
+            f"{{name: {choice.name}, path: ..., licence: ...}}"
         )
     return load_source(folder), folder
 

@@ -74,27 +74,30 @@ def _note(manifest: Manifest) -> str:
     return f"{manifest.step}, {made['finished'][:16].replace('T', ' ')}, {made['seconds']:.1f} s, {commit}"
 
 
-def sources_of(node: Node) -> dict[str, Node]:
-    """The sources at the ends of a tree, by address."""
-    if not node.inputs and node.files:
-        return {node.title: node}
-    return {title: source for each in node.inputs for title, source in sources_of(each).items()}
+def sources_of(node: Node) -> list[Node]:
+    """The sources at the ends of a tree, each once."""
+    ends = (
+        [node]
+        if not node.inputs and node.files
+        else [end for each in node.inputs for end in sources_of(each)]
+    )
+    return list({(end.title, end.digest): end for end in ends}.values())
 
 
 def as_text(node: Node) -> str:
     """The tree in lines; what was shown once is not opened again, sources list their files at the end."""
     lines = [f"{node.title}  {node.digest[:12]}  {node.note}", *_branches(node, "", set())]
-    for source in sources_of(node).values():
+    for source in sources_of(node):
         lines += ["", f"{source.title}: {source.licence}"]
         lines += [f"  {sha[:12]}  {name}" for name, sha in source.files.items()]
     return "\n".join(lines) + "\n"
 
 
-def _branches(node: Node, indent: str, shown: set[str]) -> Iterator[str]:
+def _branches(node: Node, indent: str, shown: set[tuple[str, str]]) -> Iterator[str]:
     for number, each in enumerate(node.inputs, start=1):
         is_last = number == len(node.inputs)
-        again = each.title in shown
-        shown.add(each.title)
+        again = (each.title, each.digest) in shown
+        shown.add((each.title, each.digest))
         note = "see above" if again else each.note
         yield f"{indent}{'└─' if is_last else '├─'} {each.title}  {each.digest[:12]}  {note}"
         if not again:
@@ -102,27 +105,35 @@ def _branches(node: Node, indent: str, shown: set[str]) -> Iterator[str]:
 
 
 def as_json(node: Node) -> str:
-    """The same as JSON: products by address, each with its manifest's record, sources with their files."""
+    """The same as JSON: products by address, each with its manifest's record, sources with their files.
+
+    Where a tree holds two versions of one address, the later one's name ends in `@` and its digest.
+    """
     products: dict[str, Any] = {}
-    _collect(node, products)
-    return json.dumps({"root": node.title, "products": products}, indent=1, sort_keys=True) + "\n"
+    root = _collect(node, products)
+    return json.dumps({"root": root, "products": products}, indent=1, sort_keys=True) + "\n"
 
 
-def _collect(node: Node, products: dict[str, Any]) -> None:
-    if node.title in products:
-        return
-    products[node.title] = {"digest": node.digest, "inputs": [each.title for each in node.inputs]}
-    if node.manifest:
-        made = node.manifest
-        products[node.title] |= {
-            "step": made.step,
-            "key": made.key,
-            "settings": made.key_document["settings"],
-            "code": made.key_document["code"],
-            "facts": made.facts,
-            "environment": made.environment,
-        }
-    else:
-        products[node.title] |= {"files": dict(node.files), "licence": node.licence}
-    for each in node.inputs:
-        _collect(each, products)
+def _collect(node: Node, products: dict[str, Any]) -> str:
+    """Add a node and what it was made from; returns its name among the products."""
+    name = node.title
+    if name in products and products[name]["digest"] != node.digest:
+        name = f"{name}@{node.digest[:12]}"
+    if name not in products:
+        products[name] = {"digest": node.digest}
+        products[name] |= _record(node) | {"inputs": [_collect(each, products) for each in node.inputs]}
+    return name
+
+
+def _record(node: Node) -> dict[str, Any]:
+    made = node.manifest
+    if made is None:
+        return {"files": dict(node.files), "licence": node.licence}
+    return {
+        "step": made.step,
+        "key": made.key,
+        "settings": made.key_document["settings"],
+        "code": made.key_document["code"],
+        "facts": made.facts,
+        "environment": made.environment,
+    }

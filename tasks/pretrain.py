@@ -45,7 +45,7 @@ def pretrain_model(
     *,
     name: str,
 ) -> Facts:
-    """Train from scratch and keep the best checkpoint by validation; a killed run is continued bit for bit."""
+    """Train from scratch, keep the best checkpoint by validation; a killed run goes on bit for bit."""
     request = {
         "model": model.model_dump(mode="json"),
         "train": train.model_dump(mode="json"),
@@ -73,7 +73,8 @@ class Watch(Follower):
     def rows(self, file: str, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             if file == "samples.jsonl":
-                self.build.say(f"step {row['step']}: {row['prompt']}|{row['text']}")
+                text = " / ".join(row["text"].split("\n"))
+                self.build.say(f"step {row['step']}: {row['prompt']}|{text}")
             else:
                 self.latest.update(row)
         if file != "samples.jsonl":

@@ -72,7 +72,7 @@ def run_and_follow(module: str, request: Mapping[str, Any], folder: Path, follow
 
 
 def die_with_parent() -> None:
-    """Run in a child before its program starts: the kernel ends it when whoever started it is gone (Linux)."""
+    """Run in a child before its program starts: the kernel ends it when its parent is gone (Linux)."""
     if _libc:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -109,7 +109,7 @@ def _version(workspace: Workspace, called: str) -> Registered | None:
 
 
 def _product(workspace: Workspace, called: str) -> Artifact:
-    """A product by its address, or the model of that name; a registered one where it was made, if it is there."""
+    """A product by its address, or the model of that name; a registered one where it was made."""
     folder = workspace.path(called)
     if not (folder / MANIFEST).is_file():
         folder = find_model(workspace, called)

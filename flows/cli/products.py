@@ -75,7 +75,7 @@ def status_command() -> None:
 
 
 def _products(workspace: Workspace) -> Iterator[tuple[Path, Manifest]]:
-    """Every product in its place, with its manifest; unreadable ones are passed over, a plan tells of them."""
+    """Every product with its manifest; unreadable ones are passed over, a plan tells of them."""
     for pattern in ("data/*/*", "models/*", "reports/*"):
         for folder in sorted(workspace.root.glob(pattern)):
             if (folder / MANIFEST).is_file():

@@ -73,10 +73,9 @@ def summary(lines: Sequence[Line]) -> str:
     work = [line.forecast for line in lines if line.action in ("run", "depends")]
     if not work:
         return f"{count(len(lines), 'step')}, " + ", ".join(told) + "; nothing to make"
-    cost = (
-        f"about {duration(sum(each.seconds for each in work))}, {size(max(each.memory for each in work))} of memory, "
-        f"{size(sum(each.disk for each in work))} of disk"
-    )
+    seconds, disk = sum(each.seconds for each in work), sum(each.disk for each in work)
+    memory = max(each.memory for each in work)
+    cost = f"about {duration(seconds)}, {size(memory)} of memory, {size(disk)} of disk"
     return f"{count(len(lines), 'step')}, " + ", ".join(told) + f"; {cost}"
 
 

@@ -27,10 +27,12 @@ def up_command(prefect_port: int, mlflow_port: int) -> None:
         mlflow = _start_mlflow(workspace, mlflow_port)
         try:
             _wait(mlflow, f"http://127.0.0.1:{mlflow_port}/health")
-            print(f"  Prefect: {api.removesuffix('/api')}/runs    flow runs, their tasks and logs")
-            print(
-                f"  MLflow:  http://127.0.0.1:{mlflow_port}/#/models     models, scores, plots, where they came from"
-            )
+            pages = {
+                f"{api.removesuffix('/api')}/runs": "flow runs, their tasks and logs",
+                f"http://127.0.0.1:{mlflow_port}/#/models": "models, scores, plots, lineage",
+            }
+            for address, purpose in pages.items():
+                print(f"  {address:<34}  {purpose}")
             print("Ctrl-C stops both", flush=True)
             mlflow.wait()
         except KeyboardInterrupt:

@@ -47,7 +47,8 @@ def init_command(folder: Path, texts: Path | None) -> None:
     print(f"{folder} is a workspace now")
     if texts is None:
         print(
-            "next: describe your texts in experiments/build_assistant/NAME.yaml, then: lm build_assistant NAME"
+            "next: say where your texts are in experiments/build_assistant/NAME.yaml,\n"
+            "      then: lm build_assistant NAME"
         )
         return
     name = _name(texts.expanduser())

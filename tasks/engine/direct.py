@@ -25,7 +25,7 @@ class Direct:
         memo = self.session.memo
         identity = memo.identity(step, arguments)
         if identity not in memo.answers:
-            self.session.begin(step)
+            self.session.begin(step, arguments)
             memo.answers[identity] = perform(self.session, step, arguments)
         answer: Artifact = memo.answers[identity]
         return answer

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.config import Config
-from lmcore.lineage import FORMAT, digest_of
+from lmcore.lineage import FORMAT, Manifest, digest_of
 from lmcore.registry import Part
 from tasks.engine.artifact import Artifact
 from tasks.engine.code import CodeReader
@@ -73,6 +73,22 @@ def environment() -> dict[str, str]:
     from lmcore.runtime import cpu_kind
 
     return {"python": platform.python_version(), "cpu": cpu_kind(), **versions}
+
+
+def drifted(manifest: Manifest) -> str | None:
+    """What of the libraries that make bits is another version now."""
+    now = environment()
+    changes = [
+        f"made with {name} {was}, now {now[name]}"
+        for name, was in manifest.environment.items()
+        if name in now and name != "python" and now[name] != was
+    ]
+    return "; ".join(changes) or None
+
+
+def artifact_of(step: Step[Any, Any], name: str, address: Address, manifest: Manifest) -> Artifact:
+    made: Artifact = step.makes(address.path, name, manifest.digest, manifest.key, manifest.size)
+    return made
 
 
 def _is_input(value: Any) -> bool:

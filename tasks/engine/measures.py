@@ -14,6 +14,7 @@ from typing import Any
 from lmcore.lineage import Manifest
 from tasks.engine.session import Session
 from tasks.engine.step import Forecast, Step
+from tasks.engine.store import write_small
 from tasks.engine.workspace import Workspace
 
 LIKE = 4.0
@@ -28,15 +29,14 @@ class Measure:
     actual: Forecast
 
     def is_like(self, nominal: Forecast) -> bool:
-        return 1 / LIKE <= nominal.seconds / self.nominal.seconds <= LIKE
+        shorter, longer = sorted((nominal.seconds, self.nominal.seconds))
+        return longer <= LIKE * shorter
 
     def correct(self, nominal: Forecast) -> Forecast:
         """The nominal values times how far off they were."""
-        off = {
-            name: getattr(self.actual, name) / max(getattr(self.nominal, name), 1e-9)
-            for name in asdict(nominal)
-        }
-        return Forecast(**{name: value * off[name] for name, value in asdict(nominal).items()})
+        was, took = asdict(self.nominal), asdict(self.actual)
+        values = asdict(nominal)
+        return Forecast(**{name: values[name] * took[name] / (was[name] or 1.0) for name in values})
 
 
 def foresee(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]) -> tuple[Forecast, bool]:
@@ -51,9 +51,7 @@ def foresee(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]
 
 def remember_probe(workspace: Workspace, step: str, measure: Measure) -> None:
     """Keep what a probe says of a step."""
-    file = workspace.private / "probes" / f"{step}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(asdict(measure)))
+    write_small(workspace.private / "probes" / f"{step}.json", json.dumps(asdict(measure)))
 
 
 def _measures(session: Session, step: str, name: str) -> Iterator[Measure]:

@@ -21,9 +21,10 @@ from prefect.futures import PrefectFuture
 from prefect.serializers import JSONSerializer
 
 from tasks.engine.artifact import Artifact
+from tasks.engine.key import artifact_of
 from tasks.engine.session import Session, label_of
 from tasks.engine.step import Done, Step, unwrap
-from tasks.engine.work import artifact_of, perform, settle, tell
+from tasks.engine.work import perform, settle, tell
 
 
 @dataclass
@@ -102,7 +103,7 @@ class OnPrefect:
         memo = self.session.memo
         identity = memo.identity(step, arguments)
         if identity not in memo.answers:
-            self.session.begin(step)
+            self.session.begin(step, arguments)
             inputs = {name: _for_prefect(value) for name, value in arguments.items() if _is_input(value)}
             settings = {name: value for name, value in arguments.items() if name not in inputs}
             memo.answers[identity] = start(self._task(step, settings), inputs)

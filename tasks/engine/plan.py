@@ -14,12 +14,13 @@ from typing import Any, Literal
 from lmcore.config import canonical
 from lmcore.lineage import Manifest
 from tasks.engine.artifact import Artifact
-from tasks.engine.key import Address, address_of, flat_inputs, key_document
+from tasks.engine.copies import can_restore
+from tasks.engine.key import Address, address_of, artifact_of, drifted, flat_inputs, key_document
 from tasks.engine.measures import foresee
 from tasks.engine.reasons import changed_files, differences, in_words
 from tasks.engine.session import Session, label_of
 from tasks.engine.step import Done, Forecast, Step, unwrap
-from tasks.engine.work import artifact_of, can_restore, drifted, find, locate
+from tasks.engine.work import find, locate
 
 Action = Literal["run", "reuse", "restore", "depends"]
 
@@ -56,7 +57,7 @@ class Planner:
         memo = self.session.memo
         identity = memo.identity(step, arguments)
         if identity not in memo.answers:
-            self.session.begin(step)
+            self.session.begin(step, arguments)
             line, artifact = self._plan(step, arguments)
             self.lines.append(line)
             self._makers[artifact.address] = line.label

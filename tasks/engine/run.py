@@ -15,7 +15,7 @@ from tasks.engine.direct import Direct
 from tasks.engine.experiment import Experiment
 from tasks.engine.flow import AnyFlow
 from tasks.engine.plan import Line, Planner, following
-from tasks.engine.session import Listener, NoTracker, ReachedUntil, Session, Silent
+from tasks.engine.session import Listener, NoTracker, ReachedUntil, Session, Silent, WorkTurnedUp
 from tasks.engine.step import Memo, executing
 from tasks.engine.workspace import Workspace
 
@@ -84,12 +84,19 @@ def run_flow(
     session, lines = planned or make_plan(workspace, flow, experiment, options)
     session.listener = listener or Silent()
     has_work = any(line.action in ("run", "depends") for line in lines)
-    if has_work and options.use_prefect:
-        return Result(session, lines, _on_prefect(session, flow, experiment))
-    session.tracker = NoTracker()
+    if not has_work or not options.use_prefect:
+        with suppress(WorkTurnedUp):
+            return Result(session, lines, _here(session, flow, experiment, not options.use_prefect))
+        session = replace(session, memo=Memo(), may_build=True)
+    return Result(session, lines, _on_prefect(session, flow, experiment))
+
+
+def _here(session: Session, flow: AnyFlow, experiment: Experiment, may_build: bool) -> object:
+    """Run in this process, without server and tracker."""
+    session.tracker, session.may_build = NoTracker(), may_build
     with executing(Direct(session)), suppress(ReachedUntil):
-        return Result(session, lines, flow(experiment))
-    return Result(session, lines)
+        return flow(experiment)
+    return None
 
 
 def _plan(session: Session, flow: AnyFlow, experiment: Experiment) -> list[Line]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
+from lmcore.config import SettingsError
 from lmcore.lineage import Manifest
 from tasks.engine.artifact import Artifact
 from tasks.engine.code import CodeReader
@@ -95,19 +96,27 @@ class Session:
     refresh: bool = False
     """Make again what was made by other versions of the libraries that make bits."""
     keep_copies: bool = True
+    may_build: bool = True
+    """Off where nothing has to be made: should something turn up after all, `WorkTurnedUp` says so."""
     listener: Listener = field(default_factory=Silent)
     tracker: Tracker = field(default_factory=NoTracker)
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     prefect_run_id: str | None = None
     memo: Memo = field(default_factory=Memo)
     _reached: bool = field(default=False, init=False)
+    _labels: set[str] = field(default_factory=set, init=False)
 
-    def begin(self, step: Step[Any, Any]) -> None:
+    def begin(self, step: Step[Any, Any], arguments: Mapping[str, Any]) -> None:
         """Called before each call that was not made yet in this run.
 
         Raises:
             ReachedUntil: the step that the run was to end with is behind us.
+            SettingsError: another call has this step and name already.
         """
+        label = label_of(step, arguments)
+        if label in self._labels:
+            raise SettingsError(f"'{label}' would be made twice, in two ways; give one of them another name")
+        self._labels.add(label)
         if step.name == self.until:
             self._reached = True
         elif self._reached:
@@ -129,3 +138,7 @@ def label_of(step: Step[Any, Any], arguments: Mapping[str, Any]) -> str:
 
 class ReachedUntil(Exception):
     """Ends a flow after the step that `--until` names; no error."""
+
+
+class WorkTurnedUp(Exception):
+    """A plan said that nothing has to be made, and something has: a copy was damaged, say."""

@@ -1,4 +1,4 @@
-"""A workspace in which the tiny experiment was run for real: `lm` as a process, Prefect's server, MLflow, DVC."""
+"""A workspace in which the tiny experiment was run for real: `lm`, Prefect's server, MLflow, DVC."""
 
 import json
 import os

@@ -10,6 +10,8 @@ import sys
 import pytest
 import torch
 
+from tasks.tracking import open_store
+
 STEPS = {
     "ingest_source", "clean_documents", "deduplicate_documents", "split_corpus", "describe_corpus",
     "train_tokenizer", "write_shards", "pretrain_model", "evaluate_model", "register_model",
@@ -65,9 +67,9 @@ def test_the_model_loads_with_mlflow_in_another_process_and_folder(moved, tmp_pa
         "print(model.predict(['She'], params={'max_new_tokens': 5}))\n"
     )
     uri = f"sqlite:///{moved.workspace}/mlflow.db"
-    moved("lineage", "tiny@champion")
-    subprocess.run([sys.executable, "-m", "flows", "build_assistant", "tiny"], cwd=moved.workspace, check=True,
-                   env=os.environ | {"LM_WORKSPACE": str(moved.workspace)}, capture_output=True)  # fmt: skip
+    open_store(
+        moved.workspace
+    )  # as every command that talks to MLflow does: addresses are true again after a move
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path,

@@ -15,7 +15,7 @@ import pytest
 
 from lmcore.config import SettingsError
 from lmcore.lineage import read_manifest
-from tasks.engine import work
+from tasks.engine import key, making, work
 from tasks.engine.direct import Direct
 from tasks.engine.locks import is_held
 from tasks.engine.run import Options
@@ -156,8 +156,9 @@ def test_a_damaged_copy_is_never_delivered(workspace, toy, products):
 def test_refresh_makes_again_what_other_libraries_made_also_where_a_copy_is_kept(workspace, toy, monkeypatch):
     init(workspace.root)
     toy.run_toy(workspace, keep_copies=True)
-    now = {**work.environment(), "torch": "99.0"}
-    monkeypatch.setattr(work, "environment", lambda: now)
+    now = {**key.environment(), "torch": "99.0"}
+    for module in (key, making):
+        monkeypatch.setattr(module, "environment", lambda: now)
     heard, result = toy.run_toy(workspace, keep_copies=True)
     assert heard.actions == ALL_REUSED
     assert "now 99.0" in str(result.lines[0].warning)
@@ -243,7 +244,7 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_products(
 
 
 LINES = [
-    ("os.rename", "before"), ("os.rename", "after"), ("work._put_in_place", "before"),
+    ("os.rename", "before"), ("os.rename", "after"), ("making._put_in_place", "before"),
     ("work._keep", "before"),
     ("store.write_manifest", "before"), ("store.write_manifest", "after"), ("store._exchange", "before"),
     ("store._exchange", "after"), ("store._remove", "before"), ("carried.write_small", "before"),
@@ -277,7 +278,7 @@ def die_at(monkeypatch, place: str, when: str, nth: int) -> None:
     from tasks.engine import carried, store
 
     module, _, name = place.rpartition(".")
-    owner = {"os": os, "work": work, "store": store, "carried": carried}[module]
+    owner = {"os": os, "work": work, "making": making, "store": store, "carried": carried}[module]
     real, calls = getattr(owner, name), []
 
     def dying(*arguments, **named):
@@ -308,7 +309,7 @@ def test_a_killed_resumable_step_goes_on_and_other_steps_start_anew(workspace, t
 
 
 def test_finished_work_that_was_sealed_but_not_moved_is_not_lost(workspace, toy, monkeypatch):
-    die_at(monkeypatch, "work._put_in_place", "before", 3)
+    die_at(monkeypatch, "making._put_in_place", "before", 3)
     with pytest.raises(Death):
         toy.run_toy(workspace)
     monkeypatch.undo()
