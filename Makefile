@@ -25,11 +25,11 @@ check: $(VENV)/installed-test
 $(VENV)/installed: pyproject.toml
 	@echo "installing into $(VENV) (two or three minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet -e .
+	@$(BIN)/pip install -qq -e .
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml
 	@echo "installing into $(VENV) with what the tests need (two or three minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet -e ".[test]"
+	@$(BIN)/pip install -qq -e ".[test]"
 	@touch $@ $(VENV)/installed

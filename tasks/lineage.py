@@ -84,12 +84,18 @@ def sources_of(node: Node) -> list[Node]:
     return list({(end.title, end.digest): end for end in ends}.values())
 
 
-def as_text(node: Node) -> str:
-    """The tree in lines; what was shown once is not opened again, sources list their files at the end."""
+def as_text(node: Node, most_files: int | None = None) -> str:
+    """The tree in lines; what was shown once is not opened again, sources list their files at the end.
+
+    Args:
+        most_files: how many of a source's files are listed; all of them if left out.
+    """
     lines = [f"{node.title}  {node.digest[:12]}  {node.note}", *_branches(node, "", set())]
     for source in sources_of(node):
         lines += ["", f"{source.title}: {source.licence}"]
-        lines += [f"  {sha[:12]}  {name}" for name, sha in source.files.items()]
+        lines += [f"  {sha[:12]}  {name}" for name, sha in list(source.files.items())[:most_files]]
+        if most_files is not None and len(source.files) > most_files:
+            lines.append(f"  and {len(source.files) - most_files:,} more, all of them in lineage.txt")
     return "\n".join(lines) + "\n"
 
 

@@ -52,7 +52,7 @@ def register_model(
         example_prompt=settings.example_prompt,
         metrics=_figures(scores),
         tags={"lm.experiment": name, "lm.address": model.address, "lm.report": report.address},
-        description=_describe(scores, tree),
+        description=_describe(scores, as_text(lineage, most_files=10)),
         attachments={"lineage.txt": tree, "lineage.json": record},
     )
     entry = {

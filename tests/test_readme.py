@@ -1,5 +1,6 @@
 """What the README says is so: its commands exist, its files are there, its example works."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"\blm ([a-z_]+)\b", README)))
 
 
@@ -52,10 +54,8 @@ def test_the_grid_names_real_flows_tasks_and_parts():
 
 
 def test_the_example_of_a_part_works_from_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-    assert code
     (tmp_path / "filters").mkdir()
-    (tmp_path / "filters" / "shouting.py").write_text(code.group(1))
+    (tmp_path / "filters" / "shouting.py").write_text(EXAMPLES[1])
     from lmcore import registry
     from lmcore.corpus.settings import FilterPart
 
@@ -63,3 +63,23 @@ def test_the_example_of_a_part_works_from_a_workspace(tmp_path: Path, monkeypatc
     shouting = FilterPart(type="shouting", max_share=0.3).build()
     assert shouting("QUITE LOUD")
     assert shouting("rather quiet") is None
+
+
+def test_lmcore_alone_trains_and_samples_in_fifteen_lines(tmp_path: Path):
+    code = EXAMPLES[0]
+    assert len([line for line in code.splitlines() if line]) <= 15
+    blocked = (
+        "import sys\n"
+        "for name in 'prefect mlflow dvc datasets transformers pyarrow duckdb tasks flows'.split():\n"
+        "    sys.modules[name] = None\n"
+    )
+    (tmp_path / "text.txt").write_text("She sells sea shells on the sea shore. " * 50)
+    done = subprocess.run(
+        [sys.executable, "-c", blocked + code.replace("range(300)", "range(60)")],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "se" in done.stdout

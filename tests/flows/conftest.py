@@ -108,6 +108,12 @@ def fresh(tmp_path: Path) -> Lm:
 
 
 @pytest.fixture
+def lm_in() -> type[Lm]:
+    """The `lm` command in a folder of the test's choice."""
+    return Lm
+
+
+@pytest.fixture
 def with_server() -> Iterator[Callable[[Lm], None]]:
     """Keep one Prefect server up for several runs of a workspace."""
     from contextlib import ExitStack

@@ -1,0 +1,90 @@
+"""A user's own texts in a workspace of their own: one YAML file, and clear words when something is wrong."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = (
+    "tokenizer.vocab_size=300",
+    "model.width=16", "model.num_layers=1", "model.num_heads=2", "model.context_tokens=32",
+    "train.steps=6", "train.warmup_steps=2", "train.validate_every=3", "train.batch_size=4",
+    "train.sample_tokens=4", "evaluate.num_resamples=50", "evaluate.sample_tokens=4",
+)  # fmt: skip
+
+
+@pytest.fixture
+def letters(tmp_path: Path) -> Path:
+    folder = tmp_path / "my letters"
+    folder.mkdir()
+    with gzip.open(ROOT / "data" / "sources" / "jane_austen" / "persuasion.txt.gz", "rt") as novel:
+        words = novel.read().split()
+    for number in range(12):
+        (folder / f"letter_{number:02}.txt").write_text(" ".join(words[number * 900 : number * 900 + 900]))
+    return folder
+
+
+@pytest.fixture
+def own(lm_in, tmp_path: Path, letters: Path):
+    """A workspace made by `lm init` for the letters."""
+    outside = lm_in(tmp_path)
+    output = outside("init", str(tmp_path / "workspace"), "--texts", str(letters), LM_WORKSPACE="")
+    assert "lm build_assistant my_letters" in output
+    return lm_in(tmp_path / "workspace")
+
+
+def test_a_folder_of_text_files_becomes_a_registered_model(own):
+    output = own("build_assistant", "my_letters", *SMALL)
+    assert "@champion" in output
+    assert "letter_00.txt" in own("lineage", output.split("lm lineage ")[1].split()[0])
+    assert "nothing to make" in own("build_assistant", "my_letters", *SMALL)
+
+
+def test_the_command_in_the_readme_writes_a_file_that_works(own, letters):
+    readme = (ROOT / "README.md").read_text()
+    line = next(line for line in readme.splitlines() if line.startswith("sources: [{name: letters"))
+    file = own.workspace / "experiments" / "build_assistant" / "letters.yaml"
+    file.write_text(line.replace("~/letters", f'"{letters}"'))
+    assert "ingest_source letters" in own("plan", "build_assistant", "letters")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: [file.unlink() for file in folder.iterdir()], "no file"),
+        (lambda folder: (folder / "letter_03.txt").write_bytes(b"abc\xff\xfe\x00"), "letter_03.txt"),
+        (lambda folder: (folder / "letter_05.txt").write_bytes(b""), "letter_05.txt"),
+        (lambda folder: folder.rename(folder.with_name("gone")), "no such folder"),
+    ],
+    ids=["empty folder", "binary file", "empty file", "missing folder"],
+)
+def test_texts_that_cannot_be_read_are_refused_before_any_work(own, letters, change, message):
+    change(letters)
+    output = own("build_assistant", "my_letters", *SMALL, code=2)
+    assert message in output
+    assert len(output.strip().splitlines()) == 1
+    assert not (own.workspace / "data" / "raw").exists()
+
+
+def test_a_field_that_a_table_does_not_have_is_refused_with_those_that_it_has(own, letters):
+    for file in letters.iterdir():
+        file.unlink()
+    (letters / "mail.jsonl").write_text('{"body": "some words"}\n')
+    yaml = own.workspace / "experiments" / "build_assistant" / "my_letters.yaml"
+    yaml.write_text(yaml.read_text() + "    reader: jsonl\n")
+    output = own("build_assistant", "my_letters", code=2)
+    assert "'text'" in output
+    assert "body" in output
+    assert len(output.strip().splitlines()) == 1
+
+
+def test_a_vocabulary_that_the_text_cannot_fill_says_so(own):
+    output = own("build_assistant", "my_letters", *SMALL[1:], "tokenizer.vocab_size=60000", code=2)
+    assert "vocab_size" in output
+    assert "lm:" in output.strip().splitlines()[-1]
+
+
+def test_init_refuses_to_make_a_workspace_twice(own):
+    output = own("init", str(own.workspace), code=2)
+    assert "is a workspace already" in output
