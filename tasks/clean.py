@@ -13,7 +13,7 @@ from tasks.engine.step import Build, Forecast, step
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = sum(raw.size for raw in arguments["raw"])
-    return Forecast(seconds=0.5 + size / 1e6, memory=1e8 + 3 * size, disk=size)
+    return Forecast(seconds=0.3 + size / 1.5e6, memory=4e7 + 3 * size, disk=size)
 
 
 @step(makes=Documents, forecast=_forecast)

@@ -13,7 +13,7 @@ from tasks.engine.step import Build, Forecast, step
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = arguments["documents"].size
-    return Forecast(seconds=0.5 + size / 1e6, memory=2e8 + 10 * size, disk=size)
+    return Forecast(seconds=0.3 + size / 2.5e6, memory=4e7 + 10 * size, disk=size)
 
 
 @step(makes=DistinctDocuments, forecast=_forecast)

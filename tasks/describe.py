@@ -12,7 +12,7 @@ from tasks.engine.step import Build, Forecast, step
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = arguments["corpus"].size
-    return Forecast(seconds=0.3 + size / 2e7, memory=1e8 + 2 * size, disk=2e4)
+    return Forecast(seconds=0.5 + size / 4e6, memory=2e8 + 2 * size, disk=4e3)
 
 
 @step(makes=Report, forecast=_forecast)

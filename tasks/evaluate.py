@@ -13,9 +13,9 @@ from tasks.engine.step import Build, Forecast, step
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     parameters = arguments["model"].size / 4
-    # An eighth of the shards' bytes is about the number of test tokens; half strides score each twice.
-    tokens = arguments["shards"].size / 8 / 2 * 2
-    return Forecast(seconds=3 + 2 * parameters * tokens / 3e10, memory=6e8, disk=1e6)
+    # Two bytes a token, a twentieth of them on the test side, each scored in two windows at the default stride.
+    tokens = arguments["shards"].size / 2 / 20 * 2
+    return Forecast(seconds=3 + 2 * parameters * tokens / 1.4e11, memory=3e8 + 6 * parameters, disk=2e4)
 
 
 @step(makes=Report, forecast=_forecast)

@@ -19,7 +19,7 @@ from tasks.engine.workspace import Workspace
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = arguments["files"].size
-    return Forecast(seconds=0.5 + size / 6e6, memory=1e8 + 3 * size, disk=2 * size)
+    return Forecast(seconds=0.2 + size / 6e6, memory=4e7 + 3 * size, disk=size)
 
 
 @step(makes=RawDocuments, forecast=_forecast, ignores=("source", "root"))

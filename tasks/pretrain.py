@@ -17,7 +17,7 @@ from tasks.subprocesses import Follower, run_and_follow
 ENTRY = "lmcore.train.pretrain:pretrain"
 """What the subprocess runs; the code fingerprint starts there too."""
 
-NOMINAL_FLOPS = 1.5e11
+NOMINAL_FLOPS = 1.8e11
 """Floating-point operations per second that training reaches on two plain cores."""
 
 

@@ -14,7 +14,7 @@ from tasks.settings import RegistrationConfig
 
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
-    return Forecast(seconds=4 + arguments["model"].size / 2e8, memory=3e8, disk=arguments["model"].size)
+    return Forecast(seconds=1 + arguments["model"].size / 1e8, memory=5e7, disk=5e4)
 
 
 def _is_registered(workspace: Path, product: Path) -> bool:

@@ -13,7 +13,7 @@ from tasks.engine.step import Build, Forecast, step
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = arguments["corpus"].size
-    return Forecast(seconds=0.3 + size / 2e6, memory=1.5e8 + 2 * size, disk=1.3 * size)
+    return Forecast(seconds=0.4 + size / 2e6, memory=6e7 + 2 * size, disk=1.45 * size)
 
 
 @step(makes=Shards, forecast=_forecast)

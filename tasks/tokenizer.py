@@ -14,7 +14,7 @@ from tasks.engine.step import Build, Forecast, step
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = arguments["corpus"].size
     vocab_size = arguments["settings"].vocab_size
-    return Forecast(seconds=0.5 + size / 1.5e6, memory=1.5e8 + 10 * size, disk=90 * vocab_size)
+    return Forecast(seconds=0.7 + size / 1.3e6, memory=1e8 + 30 * size, disk=50 * vocab_size)
 
 
 @step(makes=Tokenizer, forecast=_forecast)
