@@ -13,7 +13,7 @@ from tasks.engine.step import Build, Forecast, step
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     parameters = arguments["model"].size / 4
-    # Two bytes a token, a twentieth of them on the test side, each scored in two windows at the default stride.
+    # Two bytes a token, a twentieth of them on the test side, each in two windows at the default stride.
     tokens = arguments["shards"].size / 2 / 20 * 2
     return Forecast(seconds=3 + 2 * parameters * tokens / 1.4e11, memory=3e8 + 6 * parameters, disk=2e4)
 

@@ -86,22 +86,21 @@ def show_plan(out: Console, lines: Sequence[Line]) -> None:
     for title in ("time", "memory", "disk"):
         table.add_column(title, justify="right", no_wrap=True)
     for line in lines:
-        is_work = line.action in ("run", "depends")
-        forecast = line.forecast
-        cost = (
-            (duration(forecast.seconds), size(forecast.memory), size(forecast.disk))
-            if is_work
-            else ("", "", "")
-        )
-        about = "" if line.is_measured or not is_work else "~"
-        table.add_row(
-            f"[{STYLES[line.action]}]{line.action}[/]", line.label, line.why, about + cost[0], *cost[1:]
-        )
+        cost = _cost(line) if line.action in ("run", "depends") else ("", "", "")
+        table.add_row(f"[{STYLES[line.action]}]{line.action}[/]", line.label, line.why, *cost)
     out.print(table)
     out.print(summary(lines), style="bold")
     _warn(out, lines)
     if any(line.action == "run" and not line.is_measured for line in lines):
         out.print("~ from nominal speeds: this step has not run here yet", style="dim")
+
+
+def _cost(line: Line) -> tuple[str, str, str]:
+    """Time (with ~ where it was never measured here), memory and disk."""
+    forecast = line.forecast
+    about = "" if line.is_measured else "~"
+    memory = size(forecast.memory) if forecast.memory >= 1e6 else "< 1 MB"
+    return about + duration(forecast.seconds), memory, size(forecast.disk)
 
 
 def _warn(out: Console, lines: Sequence[Line]) -> None:
