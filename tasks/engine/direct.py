@@ -22,10 +22,4 @@ class Direct:
 
     def call(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Artifact:
         arguments = {name: unwrap(value) for name, value in arguments.items()}
-        memo = self.session.memo
-        identity = memo.identity(step, arguments)
-        if identity not in memo.answers:
-            self.session.begin(step, arguments)
-            memo.answers[identity] = perform(self.session, step, arguments)
-        answer: Artifact = memo.answers[identity]
-        return answer
+        return self.session.once(step, arguments, lambda: perform(self.session, step, arguments))

@@ -96,18 +96,16 @@ class OnPrefect:
         Raises:
             Exception: what the first of them that failed raised.
         """
-        for branch in _branches(self.session.memo.answers):
+        for branch in _branches(self.session.answers):
             branch.result()
 
     def _once(self, step: Step[Any, Any], arguments: dict[str, Any], start: Callable[[Any, Any], Any]) -> Any:
-        memo = self.session.memo
-        identity = memo.identity(step, arguments)
-        if identity not in memo.answers:
-            self.session.begin(step, arguments)
+        def make() -> Any:
             inputs = {name: _for_prefect(value) for name, value in arguments.items() if _is_input(value)}
             settings = {name: value for name, value in arguments.items() if name not in inputs}
-            memo.answers[identity] = start(self._task(step, settings), inputs)
-        return memo.answers[identity]
+            return start(self._task(step, settings), inputs)
+
+        return self.session.once(step, arguments, make)
 
     def _task(self, step: Step[Any, Any], settings: dict[str, Any]) -> Any:
         session, label = self.session, label_of(step, settings)

@@ -54,18 +54,9 @@ class Planner:
 
     def call(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Artifact:
         arguments = {name: unwrap(value) for name, value in arguments.items()}
-        memo = self.session.memo
-        identity = memo.identity(step, arguments)
-        if identity not in memo.answers:
-            self.session.begin(step, arguments)
-            line, artifact = self._plan(step, arguments)
-            self.lines.append(line)
-            self._makers[artifact.address] = line.label
-            memo.answers[identity] = artifact
-        answer: Artifact = memo.answers[identity]
-        return answer
+        return self.session.once(step, arguments, lambda: self._plan(step, arguments))
 
-    def _plan(self, step: Step[Any, Any], arguments: Mapping[str, Any]) -> tuple[Line, Artifact]:
+    def _plan(self, step: Step[Any, Any], arguments: Mapping[str, Any]) -> Artifact:
         label, name = label_of(step, arguments), arguments["name"]
         last = self.session.store.last(step.name, name)
         forecast, is_measured = foresee(self.session, step, arguments)
@@ -83,10 +74,12 @@ class Planner:
         else:
             action, why, address, manifest = self._decide(step, arguments, last)
             warning = drifted(manifest) if manifest else None
-        line = Line(label, action, why, forecast, is_measured, address.path, needs, warning)
+        self.lines.append(Line(label, action, why, forecast, is_measured, address.path, needs, warning))
+        self._makers[address.path] = label
         if manifest:
-            return line, artifact_of(step, name, address, manifest)
-        return line, step.makes(address.path, name, None, None, int(forecast.disk))
+            return artifact_of(step, name, address, manifest)
+        unknown_yet: Artifact = step.makes(address.path, name, None, None, int(forecast.disk))
+        return unknown_yet
 
     def _decide(
         self, step: Step[Any, Any], arguments: Mapping[str, Any], last: Manifest | None

@@ -16,7 +16,7 @@ from tasks.engine.experiment import Experiment
 from tasks.engine.flow import AnyFlow
 from tasks.engine.plan import Line, Planner, following
 from tasks.engine.session import Listener, NoTracker, ReachedUntil, Session, Silent, WorkTurnedUp
-from tasks.engine.step import Memo, executing
+from tasks.engine.step import executing
 from tasks.engine.workspace import Workspace
 
 
@@ -67,9 +67,9 @@ def make_plan(
     forced = _forced(lines, options)
     _check_until(lines, options.until)
     if forced:
-        session = replace(session, forced=frozenset(forced), memo=Memo())
+        session = replace(session, forced=frozenset(forced))
         lines = _plan(session, flow, experiment)
-    return replace(session, memo=Memo()), lines
+    return replace(session), lines
 
 
 def run_flow(
@@ -87,7 +87,7 @@ def run_flow(
     if not has_work or not options.use_prefect:
         with suppress(WorkTurnedUp):
             return Result(session, lines, _here(session, flow, experiment, not options.use_prefect))
-        session = replace(session, memo=Memo(), may_build=True)
+        session = replace(session, may_build=True)
     return Result(session, lines, _on_prefect(session, flow, experiment))
 
 

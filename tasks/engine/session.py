@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from lmcore.config import SettingsError
 from lmcore.lineage import Manifest
 from tasks.engine.artifact import Artifact
 from tasks.engine.code import CodeReader
 from tasks.engine.key import CODE_ROOT
-from tasks.engine.step import Memo, Step
+from tasks.engine.step import Step, call_identity
 from tasks.engine.store import Store
 from tasks.engine.workspace import Workspace
+
+A = TypeVar("A")
 
 
 @dataclass(frozen=True)
@@ -102,18 +104,26 @@ class Session:
     tracker: Tracker = field(default_factory=NoTracker)
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     prefect_run_id: str | None = None
-    memo: Memo = field(default_factory=Memo)
+    answers: dict[str, Any] = field(default_factory=dict, init=False)
+    """What each call of this run has given, by its identity."""
     _reached: bool = field(default=False, init=False)
     _labels: set[str] = field(default_factory=set, init=False)
 
-    def begin(self, step: Step[Any, Any], arguments: Mapping[str, Any]) -> None:
-        """Called before each call that was not made yet in this run.
+    def once(self, step: Step[Any, Any], arguments: Mapping[str, Any], make: Callable[[], A]) -> A:
+        """What this run made of the same call before, else what `make` makes of it now.
 
         Raises:
             ReachedUntil: the step that the run was to end with is behind us.
             SettingsError: another call has this step and name already.
         """
-        label = label_of(step, arguments)
+        identity = call_identity(step, arguments)
+        if identity not in self.answers:
+            self._begin(step, label_of(step, arguments))
+            self.answers[identity] = make()
+        answer: A = self.answers[identity]
+        return answer
+
+    def _begin(self, step: Step[Any, Any], label: str) -> None:
         if label in self._labels:
             raise SettingsError(f"'{label}' would be made twice, in two ways; give one of them another name")
         self._labels.add(label)

@@ -15,7 +15,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
@@ -215,14 +215,9 @@ def unwrap(value: Any) -> Any:
     return value
 
 
-@dataclass
-class Memo:
-    """Calls already made in this run: a larger flow calls its parts again and gets the same answer."""
-
-    answers: dict[str, Any] = field(default_factory=dict)
-
-    def identity(self, step: Step[Any, Any], arguments: dict[str, Any]) -> str:
-        return f"{step.name}({', '.join(f'{name}={_identity(value)}' for name, value in arguments.items())})"
+def call_identity(step: Step[Any, Any], arguments: Mapping[str, Any]) -> str:
+    """Equal for two calls of one run that ask for the same: a larger flow calls its parts again."""
+    return f"{step.name}({', '.join(f'{name}={_identity(value)}' for name, value in arguments.items())})"
 
 
 def _identity(value: Any) -> str:

@@ -6,7 +6,7 @@ from lmcore.config import Config
 from tasks.engine.artifact import Artifact
 from tasks.engine.key import address_of, flat_inputs, key_document
 from tasks.engine.session import Session
-from tasks.engine.step import Done, Memo, current, step, unwrap
+from tasks.engine.step import Done, call_identity, current, step, unwrap
 from tasks.engine.work import locate
 
 
@@ -77,15 +77,13 @@ def test_data_lies_under_its_name_and_a_model_under_its_key(toy, workspace):
 
 
 def test_two_calls_that_differ_in_a_subclass_field_are_two_calls(toy):
-    memo = Memo()
     one, two = ({"settings": Holder(inner=Special(beta=beta)), "name": "x"} for beta in (0.5, 0.6))
-    assert memo.identity(toy.write_text, one) != memo.identity(toy.write_text, two)
-    assert memo.identity(toy.write_text, one) == memo.identity(toy.write_text, dict(one))
+    assert call_identity(toy.write_text, one) != call_identity(toy.write_text, two)
+    assert call_identity(toy.write_text, one) == call_identity(toy.write_text, dict(one))
 
 
 def test_a_future_that_is_done_is_the_artifact_itself(toy):
     text = toy.ToyText("data/toy_texts/x", "x", "d")
-    memo = Memo()
-    assert memo.identity(toy.split_text, {"text": Done(text)}) == memo.identity(
+    assert call_identity(toy.split_text, {"text": Done(text)}) == call_identity(
         toy.split_text, {"text": text}
     )
