@@ -51,7 +51,11 @@ def _models(workspace: Workspace) -> None:
 
 
 def status_command() -> None:
+    from tasks.tracking.processes import close_orphans
+
     workspace, out = find_workspace(), console()
+    if closed := close_orphans(workspace.root):
+        out.print(f"{count(len(closed), 'MLflow run')} of processes that are gone closed as killed")
     locks = sorted((workspace.private / "locks").glob("*.build"))
     held = [lock.stem.replace("~", "/") for lock in locks if is_held(lock)]
     out.print(f"{count(len(held), 'product')} being made now" + "".join(f"\n  {address}" for address in held))

@@ -42,9 +42,11 @@ def up_command(prefect_port: int, mlflow_port: int) -> None:
 
 
 def _start_mlflow(workspace: Workspace, port: int) -> subprocess.Popen[bytes]:
+    from tasks.tracking.processes import close_orphans
     from tasks.tracking.store import artifacts_of, open_store, tracking_uri
 
     open_store(workspace.root)
+    close_orphans(workspace.root)
     log = workspace.private / "mlflow-server.log"
     # One worker and no job runner: two processes instead of fifteen.
     command = [

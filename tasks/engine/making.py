@@ -30,6 +30,12 @@ class StepError(SettingsError):
 def build(
     session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], address: Address, proof: Proof
 ) -> Outcome:
+    """Run a step's function and put what it made where it belongs; the caller holds the address's build lock.
+
+    Raises:
+        WorkTurnedUp: this run is one in which nothing has to be made.
+        StepError: no room on the disk, or an input changed meanwhile.
+    """
     label, store = label_of(step, arguments), session.store
     if not session.may_build:
         raise WorkTurnedUp(label)
@@ -38,7 +44,7 @@ def build(
     _check_addresses(label, arguments, address)
     is_forced = label in session.forced
     scratch = store.scratch(step.name, address, keep=step.is_resumable and not is_forced)
-    build = Build(
+    given = Build(
         scratch,
         session.workspace.root,
         _carried(session, step, address),
@@ -50,8 +56,8 @@ def build(
             _check_input(session, artifact)
         run = held.enter_context(session.tracker.step(step, label, address.key, arguments))
         if run:
-            build.on_metrics = run.log_metrics
-        facts = _call(step, build, arguments)
+            given.on_metrics = run.log_metrics
+        facts = _call(step, given, arguments)
         if step.carries and not (scratch / step.carries).is_file():
             raise StepError(f"{step.name} hands on {step.carries} and did not write it; correct the step")
         manifest = store.seal(
