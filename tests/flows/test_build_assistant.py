@@ -26,6 +26,11 @@ def test_a_first_run_makes_everything_and_says_what_to_open_next(built):
     assert {label.split()[0] for label in built.digests()} == STEPS
 
 
+def test_the_model_beats_a_unigram_model_on_held_out_text(built):
+    scores = json.loads((built.address("evaluate_model") / "scores.json").read_text())
+    assert scores["model_minus_unigram"]["bits_per_byte"]["high"] < 0
+
+
 def test_a_second_run_reuses_everything_and_starts_no_server(moved):
     before = moved.digests()
     (moved.workspace / ".lm" / "prefect" / "server.log").unlink()

@@ -75,9 +75,9 @@ def test_a_touched_source_file_changes_nothing(moved):
 
 
 def test_a_changed_setting_is_named_with_its_old_and_new_value(moved):
-    set_setting(moved, "steps: 40", "steps: 44")
+    set_setting(moved, "steps: 120", "steps: 124")
     plan = moved("plan", "build_assistant", "tiny")
-    assert "train.steps 40 -> 44" in plan
+    assert "train.steps 120 -> 124" in plan
     actions = moved.actions()
     assert actions["write_shards"] == "reuse"
     assert actions["pretrain_model"] == "run"
