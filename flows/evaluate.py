@@ -19,6 +19,7 @@ class EvaluateExperiment(PretrainExperiment):
 @flow
 def evaluate(experiment: EvaluateExperiment) -> Report:
     """model + shards -> perplexity, bits per byte, samples"""
+    experiment.split.require("test_share", "the test side is what a model is scored on")
     model = pretrain(experiment)
     shards = write_shards(experiment)
     return evaluate_model(model, shards, experiment.evaluate, name=experiment.name)

@@ -21,6 +21,7 @@ class PretrainExperiment(WriteShardsExperiment):
 @flow
 def pretrain(experiment: PretrainExperiment) -> Checkpoint:
     """shards + tokenizer -> transformer"""
+    experiment.split.require("validation_share", "the validation side chooses the checkpoint")
     shards = write_shards(experiment)
     tokenizer = train_tokenizer(experiment)
     return pretrain_model(shards, tokenizer, experiment.model, experiment.train, name=experiment.name)

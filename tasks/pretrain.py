@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lmcore.lineage import Facts
@@ -69,27 +70,38 @@ class Watch(Follower):
         self.build = build
         self.steps = steps
         self.latest: dict[str, Any] = {}
+        self.shown_before = _last_step(build.folder / "samples.jsonl")
+        if (build.folder / "resume").is_dir():
+            build.say("unfinished work of an interrupted run is there; going on from its last checkpoint")
 
     def rows(self, file: str, rows: list[dict[str, Any]]) -> None:
         for row in rows:
-            if file == "samples.jsonl":
+            if file == "samples.jsonl" and row["step"] > self.shown_before:
                 text = " / ".join(row["text"].split("\n"))
                 self.build.say(f"step {row['step']}: {row['prompt']}|{text}")
-            else:
+            elif file != "samples.jsonl":
                 self.latest.update(row)
         if file != "samples.jsonl":
             self.build.progress(self.latest.get("step", 0), self.steps, **_shown(self.latest))
             self.build.metrics([metric for row in rows for metric in _metrics(row)])
 
 
+def _last_step(samples: Path) -> int:
+    """The step of the last sample that an interrupted run has written; 0 if there is none."""
+    try:
+        return max((json.loads(line)["step"] for line in samples.read_text().splitlines()), default=0)
+    except (OSError, ValueError):
+        return 0
+
+
 def _shown(latest: Mapping[str, Any]) -> dict[str, str]:
     shown = {}
+    if "tokens_per_second" in latest:
+        shown[""] = f"{latest['tokens_per_second']:,.0f} tokens/s"
     if "loss" in latest:
-        shown["loss"] = f"{latest['loss']:.3f}"
+        shown["loss"] = f"{latest['loss']:.2f}"
     if latest.get("validation_bits_per_byte") is not None:
         shown["validation"] = f"{latest['validation_bits_per_byte']:.3f} bits/byte"
-    if "tokens_per_second" in latest:
-        shown["speed"] = f"{latest['tokens_per_second']:,.0f} tokens/s"
     return shown
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from lmcore.lineage import Facts, read_manifest
 from tasks.artifacts import Checkpoint, Registration, Report
+from tasks.engine.proof import prove
 from tasks.engine.step import Build, Forecast, step
+from tasks.engine.workspace import Workspace
 from tasks.settings import RegistrationConfig
 
 
@@ -17,15 +19,17 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     return Forecast(seconds=1 + arguments["model"].size / 1e8, memory=5e7, disk=5e4)
 
 
-def _is_registered(workspace: Path, product: Path) -> bool:
-    """Whether the registry still holds this very model under its name, and the alias points at it."""
-    from tasks.tracking.versions import versions
+def _is_registered(workspace: Path, product: Path, in_full: bool) -> bool:
+    """Whether the registry still holds this very model, every byte of it, and the alias points at it."""
+    from tasks.tracking.versions import registered
 
     entry = json.loads((product / "registration.json").read_text())
-    return any(
-        version.digest == entry["digest"] and version.folder.is_dir()
-        for version in versions(workspace, entry["name"])
-    )
+    version = registered(workspace, entry["name"], entry["alias"])
+    if version is None or version.digest != entry["digest"]:
+        return False
+    place = Workspace(workspace)
+    copy = prove(place, place.address(version.folder), in_full=in_full).manifest
+    return copy is not None and copy.digest == entry["digest"]
 
 
 @step(makes=Registration, forecast=_forecast, is_registered=_is_registered)

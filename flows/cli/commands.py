@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.catalog import flow_names
+from lmcore.config import SettingsError, did_you_mean
 
 app = typer.Typer(
     name="lm",
@@ -37,6 +38,19 @@ Verify = Annotated[bool, typer.Option("--verify", help="Hash every byte, also of
 Refresh = Annotated[
     bool, typer.Option("--refresh", help="Make again what other versions of torch and the like have made.")
 ]
+
+
+def check_command(name: str) -> None:
+    """Refuse a command that there is none of.
+
+    Raises:
+        SettingsError: with the likeliest one that was meant.
+    """
+    known = [
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    ]
+    if not name.startswith("-") and name not in known:
+        raise SettingsError(f"no command named '{name}'.{did_you_mean(name, known)}")
 
 
 def _run_command(name: str) -> Callable[..., None]:
@@ -95,9 +109,9 @@ def generate(
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Only the likeliest tokens of this mass.", show_default=False),
+        typer.Option(min=0.000001, max=1, help="Only the likeliest tokens of this mass.", show_default=False),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed, another text (with a temperature).")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another text (with a temperature).")] = 0,
 ) -> None:
     """Let a model write."""
     from flows.cli.models import generate_command
@@ -150,8 +164,8 @@ def init(
 
 @app.command()
 def up(
-    prefect_port: Annotated[int, typer.Option(help="Where Prefect listens.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="Where MLflow listens.")] = 5000,
+    prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="Where Prefect listens.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Where MLflow listens.")] = 5000,
 ) -> None:
     """Serve Prefect's and MLflow's pages on this machine until Ctrl-C."""
     from flows.cli.serving import up_command

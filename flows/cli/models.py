@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ def find_model(workspace: Workspace, called: str) -> Path:
         from tasks.tracking.versions import registered
 
         if version := registered(workspace.root, name, which):
+            if not (version.folder / WEIGHTS).is_file():
+                raise SettingsError(f"the files of {name} v{version.version} are gone; run its flow again")
             return version.folder
         raise SettingsError(
             f"no version '{which}' of a registered model '{name}'; `lm list` shows what there is"
@@ -62,10 +65,7 @@ def generate_command(
 
     tokenizer, model = Tokenizer.load(folder), load_folder(folder).eval()
     start = tokenizer.encode(prompt) or [tokenizer.eos_id]
-    written: list[int] = []
-    shown = ""
-    sys.stdout.write(prompt)
-    for token in generate(
+    tokens = generate(
         model,
         start,
         max_new_tokens,
@@ -74,7 +74,11 @@ def generate_command(
         top_p=top_p,
         seed=seed,
         stop_ids=(tokenizer.eos_id,),
-    ):
+    )
+    first = next(tokens, None)  # should that fail, nothing stands on the line yet
+    sys.stdout.write(prompt)
+    written, shown = [], ""
+    for token in chain([] if first is None else [first], tokens):
         written.append(token)
         text = tokenizer.decode(written)
         # A token may end inside a letter; such a piece is held back until it is whole.

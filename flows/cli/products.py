@@ -10,6 +10,7 @@ from rich.table import Table
 from flows.cli.screen import console
 from flows.cli.words import count, duration, size
 from lmcore.lineage import MANIFEST, Manifest, read_manifest
+from tasks.engine.experiment import known_experiments
 from tasks.engine.locks import is_held
 from tasks.engine.workspace import Workspace, find_workspace
 
@@ -31,7 +32,8 @@ def list_command() -> None:
             duration(made["seconds"]),
         )
     if not table.row_count:
-        out.print("no products yet; start with: lm build_assistant demo")
+        known = ", ".join(known_experiments(workspace)) or "none yet"
+        out.print(f"no products yet; start with: lm build_assistant EXPERIMENT (experiments here: {known})")
         return
     out.print(table)
     _models(workspace)
@@ -43,7 +45,7 @@ def _models(workspace: Workspace) -> None:
     table = _table("registered model", "version", "aliases", "digest", "bits per byte")
     for version in versions(workspace.root):
         bits = version.tags.get("test/bits_per_byte", "")
-        aliases = " ".join(version.aliases)
+        aliases = " ".join(version.aliases) + ("" if version.folder.is_dir() else " (its files are gone)")
         table.add_row(version.name, f"v{version.version}", aliases, (version.digest or "")[:12], bits[:5])
     if table.row_count:
         console().print()

@@ -23,12 +23,14 @@ def show_results(out: Console, workspace: Workspace, result: Result, seconds: fl
     labels = [line.label for line in result.lines]
     products = {label: store.last(*label.split(" ", 1)) for label in labels}
     manifests = {label.partition(" ")[0]: manifest for label, manifest in products.items()}
+    if corpus := manifests.get("split_corpus"):
+        _corpus(out, corpus)
     report = manifests.get("evaluate_model")
     if report:
         _scores(out, _load(workspace, "reports", report, "scores.json"))
     trained = manifests.get("pretrain_model")
     if trained:
-        _training(out, trained)
+        _training(out, trained, _load_lines(workspace, trained))
     made = [manifest.size for manifest in products.values() if manifest]
     out.print(f"done in {duration(seconds)}; {len(made)} products, {size(sum(made))}", style="bold")
     if isinstance(result.answer, Registration):
@@ -63,6 +65,15 @@ def _scores(out: Console, scores: Mapping[str, Any]) -> None:
     out.print(table)
 
 
+def _corpus(out: Console, manifest: Manifest) -> None:
+    facts = manifest.facts
+    sides = ", ".join(f"{facts[f'{side}_documents']:,} {side}" for side in ("train", "validation", "test"))
+    place = f"data/corpora/{manifest.name}/rejected.parquet"
+    out.print(
+        f"corpus: {sides} documents; {facts['rejected']:,} rejected, with the reason in {place}", style="dim"
+    )
+
+
 def _interval(entry: Mapping[str, Any], digits: int) -> str:
     text = f"{entry['value']:.{digits}f}"
     if entry.get("low") is None:
@@ -70,11 +81,17 @@ def _interval(entry: Mapping[str, Any], digits: int) -> str:
     return f"{text} ({entry['low']:.{digits}f} to {entry['high']:.{digits}f})"
 
 
-def _training(out: Console, manifest: Manifest) -> None:
+def _load_lines(workspace: Workspace, manifest: Manifest) -> list[dict[str, Any]]:
+    """What the clock said of each optimizer step, also of those before an interruption."""
+    file = workspace.path("models") / f"{manifest.step}-{manifest.key[:12]}" / "log" / "timings.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def _training(out: Console, manifest: Manifest, steps: list[dict[str, Any]]) -> None:
     facts = manifest.facts
     tokens, parameters = facts.get("tokens"), facts.get("parameters")
     if isinstance(tokens, int) and isinstance(parameters, int):
-        took = duration(manifest.provenance["seconds"])
+        took = duration(sum(step["seconds"] for step in steps))
         out.print(f"{parameters:,} parameters, trained on {tokens:,} tokens in {took}", style="dim")
 
 

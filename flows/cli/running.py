@@ -76,7 +76,9 @@ def summary(lines: Sequence[Line]) -> str:
     seconds, disk = sum(each.seconds for each in work), sum(each.disk for each in work)
     memory = max(each.memory for each in work)
     cost = f"about {duration(seconds)}, {size(memory)} of memory, {size(disk)} of disk"
-    return f"{count(len(lines), 'step')}, " + ", ".join(told) + f"; {cost}"
+    return (
+        f"{count(len(lines), 'step')}, " + ", ".join(told) + f"; {cost}, and some 10 s for Prefect's server"
+    )
 
 
 def show_plan(out: Console, lines: Sequence[Line]) -> None:

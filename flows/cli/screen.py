@@ -17,6 +17,8 @@ from tasks.engine.session import Outcome
 
 QUIET_SECONDS = 10.0
 """Without a terminal to draw on, a line about progress every so often."""
+WIDE = 110
+"""Columns from which there is room for a bar beside the figures."""
 STYLES = {"reused": "green", "restored": "cyan", "built": "bold", "rebuilt": "bold"}
 
 
@@ -33,12 +35,14 @@ class Screen:
         self.out = out
         self._bars: dict[str, TaskID] = {}
         self._told: dict[str, float] = {}
+        self._began: dict[str, float] = {}
         self._lock = threading.Lock()
         self._progress = Progress(
             TextColumn("  [bold]{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[figures]}"),
+            *([BarColumn(bar_width=20)] if out.width >= WIDE else []),
+            TextColumn("{task.fields[count]}"),
             _Remaining(),
+            TextColumn("{task.fields[figures]}"),
             console=out,
             transient=True,
             disable=not out.is_terminal,
@@ -53,22 +57,24 @@ class Screen:
 
     def started(self, label: str) -> None:
         with self._lock:
-            self._bars[label] = self._progress.add_task(label, total=None, figures="")
-            self._told[label] = time.monotonic()
+            self._bars[label] = self._progress.add_task(label, total=None, figures="", count="")
+            self._told[label] = self._began[label] = time.monotonic()
 
     def progressed(self, label: str, figures: Mapping[str, Any]) -> None:
         done, total = figures["done"], figures["total"]
         shown = "  ".join(
-            f"{name} {value}" for name, value in figures.items() if name not in ("done", "total")
+            f"{name} {value}".strip() for name, value in figures.items() if name not in ("done", "total")
         )
+        count, now = f"{done:,}/{total:,}", time.monotonic()
         with self._lock:
             if label in self._bars:
                 self._progress.update(
-                    self._bars[label], completed=done, total=total, figures=f"{done:,}/{total:,}  {shown}"
+                    self._bars[label], completed=done, total=total, count=count, figures=shown
                 )
-            if not self.out.is_terminal and time.monotonic() - self._told.get(label, 0) > QUIET_SECONDS:
-                self._told[label] = time.monotonic()
-                self.out.print(f"  ... {label} {done:,}/{total:,}  {shown}")
+            if not self.out.is_terminal and now - self._told.get(label, 0) > QUIET_SECONDS:
+                self._told[label] = now
+                left = (now - self._began[label]) / done * (total - done) if done else 0.0
+                self.out.print(f"  ... {label} {count}  about {duration(left)} left  {shown}")
 
     def said(self, label: str, text: str) -> None:
         self.out.print(Text(f"    {text}", style="dim"))
@@ -98,4 +104,4 @@ class _Remaining(ProgressColumn):
     def render(self, task: Task) -> Text:
         if task.finished or task.time_remaining is None:
             return Text("")
-        return Text(f"about {duration(task.time_remaining)} left", "dim")
+        return Text(f"{duration(task.time_remaining)} left", "dim")

@@ -9,7 +9,7 @@ import time
 import urllib.request
 
 from lmcore.config import SettingsError
-from tasks.engine.server import port_is_free, prefect_server
+from tasks.engine.server import port_is_free, prefect_server, running_server
 from tasks.engine.workspace import Workspace, find_workspace
 from tasks.subprocesses import die_with_parent, stop
 
@@ -21,6 +21,10 @@ def up_command(prefect_port: int, mlflow_port: int) -> None:
     if not port_is_free(mlflow_port):
         raise SettingsError(
             f"port {mlflow_port} is taken by another program; choose one: lm up --mlflow-port 5001"
+        )
+    if not port_is_free(prefect_port) and running_server(workspace) is None:
+        raise SettingsError(
+            f"port {prefect_port} is taken by another program; choose one: lm up --prefect-port 4201"
         )
     print("starting Prefect and MLflow ...", flush=True)
     with prefect_server(workspace, prefect_port) as api:

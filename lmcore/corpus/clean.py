@@ -81,4 +81,6 @@ def _nothing_left(broken: Counter[str]) -> str:
     if not broken:
         return "no document to clean; choose a source that has some"
     rule, count = min(broken.items(), key=lambda item: (-item[1], item[0]))
-    return f"the filters rejected all {broken.total()} documents, {count} by '{rule}'; loosen that filter"
+    total = broken.total()
+    what = "the only document" if total == 1 else f"all {total} documents"
+    return f"the filters rejected {what}, {count} by the rule '{rule}'; loosen or leave it out in `filters`"

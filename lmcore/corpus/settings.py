@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lmcore.config import Config
+from lmcore.config import Config, SettingsError
 from lmcore.corpus.filters import filters
 from lmcore.corpus.readers import readers
 from lmcore.registry import Part, Registry
@@ -137,6 +137,15 @@ class SplitConfig(Config):
     """Share of each source's documents that only the evaluation reads."""
     seed: int = Field(default=0, ge=0)
     """Another seed holds out other documents."""
+
+    def require(self, share: Literal["validation_share", "test_share"], what_for: str) -> None:
+        """Refuse a share of 0 where the side is needed.
+
+        Raises:
+            SettingsError: it is 0.
+        """
+        if not getattr(self, share):
+            raise SettingsError(f"split.{share} is 0, and {what_for}; give it a share, such as 0.05")
 
     @model_validator(mode="after")
     def _leaves_training(self) -> Self:

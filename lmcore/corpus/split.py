@@ -122,8 +122,9 @@ def _check_sides(facts: Facts, settings: SplitConfig) -> None:
     for side in SIDES:
         if shares[side] and not facts[f"{side}_documents"]:
             raise NothingLeftError(
-                f"no document is left for {side}: a side needs a family of documents of its own, and there "
-                "are too few; add documents, raise family_jaccard and family_containment, or set the share 0"
+                f"no document is left for {side}: each side needs documents of its own that are not near "
+                "duplicates of another side's; add documents, or cut the text into several by its chapters "
+                "(reader: {type: text, heading: PATTERN})"
             )
 
 

@@ -22,6 +22,9 @@ from tasks.engine.proof import Proof, prove
 from tasks.engine.session import Outcome, Session, WorkTurnedUp, label_of
 from tasks.engine.step import Build, Step
 
+RESERVE = 2e7
+"""Bytes that have to be free beside the product, for databases and logs."""
+
 
 class StepError(SettingsError):
     """A step could not do its work, and the text says why and what to do."""
@@ -44,6 +47,7 @@ def build(
     _check_addresses(label, arguments, address)
     is_forced = label in session.forced
     scratch = store.scratch(step.name, address, keep=step.is_resumable and not is_forced)
+    is_resumed = any(scratch.iterdir())
     given = Build(
         scratch,
         session.workspace.root,
@@ -69,7 +73,8 @@ def build(
             inputs={name: _addresses(value) for name, value in inputs_of(arguments).items()},
             facts=dict(facts),
             environment=environment(),
-            provenance=_provenance(session, step, arguments, meter, run.run_id if run else None),
+            provenance=_provenance(session, step, arguments, meter, run.run_id if run else None)
+            | {"is_resumed": is_resumed},
         )
         outcome = _put_in_place(session, label, address, scratch, manifest, proof)
         artifact = artifact_of(step, arguments["name"], address, outcome.manifest)
@@ -116,11 +121,11 @@ def _put_in_place(
 
 
 def _check_space(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]) -> None:
-    wanted = step.forecast(arguments).disk
+    wanted = step.forecast(arguments).disk + RESERVE
     free = shutil.disk_usage(session.workspace.root).free
     if wanted > free:
         raise StepError(
-            f"{step.name} needs about {wanted / 1e6:,.0f} MB of disk and {free / 1e6:,.0f} MB are free; "
+            f"{step.name} needs about {wanted / 1e6:,.0f} MB of disk and {free / 1e6:,.1f} MB are free; "
             "make room and run again"
         )
 

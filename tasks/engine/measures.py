@@ -70,6 +70,8 @@ def _measures(session: Session, step: str, name: str) -> Iterator[Measure]:
 
 def _of(manifest: Manifest) -> Measure | None:
     made = manifest.provenance
+    if made.get("is_resumed"):  # its time is that of the last part alone
+        return None
     try:
         nominal = Forecast(**made["forecast"])
         return Measure(nominal, Forecast(made["seconds"], made["peak_memory"], manifest.size))

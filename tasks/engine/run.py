@@ -59,16 +59,19 @@ def make_plan(
         workspace,
         flow=flow.name,
         experiment=experiment.name,
-        until=options.until,
         verify=options.verify,
         refresh=options.refresh,
     )
     lines = _plan(session, flow, experiment)
     forced = _forced(lines, options)
     _check_until(lines, options.until)
-    if forced:
-        session = replace(session, forced=frozenset(forced))
+    if forced or options.until:
+        session = replace(session, forced=frozenset(forced), until=options.until)
         lines = _plan(session, flow, experiment)
+    if options.start and not forced.intersection(line.label for line in lines):
+        raise SettingsError(
+            f"--from {options.start} comes after --until {options.until}; nothing is left to run"
+        )
     return replace(session), lines
 
 

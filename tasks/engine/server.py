@@ -62,6 +62,11 @@ def prefect_server(workspace: Workspace, port: int | None = None) -> Iterator[st
         yield url
 
 
+def running_server(workspace: Workspace) -> str | None:
+    """The address of the workspace's Prefect API, if a run or `lm up` has it up now."""
+    return _alive(workspace.private / "prefect")
+
+
 def _alive(home: Path) -> str | None:
     try:
         url: str = json.loads((home / "server.json").read_text())["url"]

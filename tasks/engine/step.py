@@ -101,7 +101,7 @@ class Step(Generic[P, A]):
     carries: str | None = None
     is_resumable: bool = False
     ignores: tuple[str, ...] = ()
-    is_registered: Callable[[Path, Path], bool] | None = None
+    is_registered: Callable[[Path, Path, bool], bool] | None = None
     """For a step with an effect outside its folder: (workspace, product) -> whether the effect holds."""
 
     @property
@@ -144,7 +144,7 @@ def step(
     carries: str | None = None,
     resumable: bool = False,
     ignores: tuple[str, ...] = (),
-    is_registered: Callable[[Path, Path], bool] | None = None,
+    is_registered: Callable[[Path, Path, bool], bool] | None = None,
 ) -> Callable[[Callable[Concatenate[Build, P], Facts]], Step[P, A]]:
     """Make a step of a function `(build, ..., *, name) -> facts` that fills `build.folder`.
 

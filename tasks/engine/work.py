@@ -38,10 +38,9 @@ def find(session: Session, step: Step[Any, Any], label: str, address: Address) -
         return Proof(None, drift, is_unwanted=True)
     if proof.manifest is None:
         return proof
-    if step.is_registered and not step.is_registered(
-        session.workspace.root, session.workspace.path(address.path)
-    ):
-        return Proof(None, "the registry no longer holds it", is_unwanted=True)
+    product = session.workspace.path(address.path)
+    if step.is_registered and not step.is_registered(session.workspace.root, product, session.verify):
+        return Proof(None, "the registry does not hold it as it was left", is_unwanted=True)
     return proof
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from tasks.tracking.store import open_store, reading
+from tasks.tracking.store import open_store, reading, unreadable
 
 RUNNING = """
 SELECT runs.run_uuid AS run_id, tags.key AS name, tags.value AS value
@@ -82,6 +82,8 @@ def _dead_runs(workspace: Path) -> list[str]:
             rows = connection.execute(RUNNING).fetchall()
         except sqlite3.OperationalError:  # a database without these tables has no runs
             return []
+        except sqlite3.DatabaseError as error:
+            raise unreadable(workspace, error) from None
     tags: dict[str, dict[str, str]] = {}
     for row in rows:
         tags.setdefault(row["run_id"], {})[row["name"]] = row["value"]

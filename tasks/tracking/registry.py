@@ -10,6 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping
+from filecmp import cmp
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,10 +132,10 @@ def _check_alias(alias: str) -> None:
 
 
 def _is_whole(copy: Path, model_folder: Path) -> bool:
-    """Whether the registry's copy still has each of the product's files at its size."""
+    """Whether the registry's copy still has each of the product's files, byte for byte."""
     files = [file for file in model_folder.rglob("*") if file.is_file()]
     pairs = [(copy / file.relative_to(model_folder), file) for file in files]
-    return all(twin.is_file() and twin.stat().st_size == file.stat().st_size for twin, file in pairs)
+    return all(twin.is_file() and cmp(twin, file, shallow=False) for twin, file in pairs)
 
 
 def _logged_model(

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -130,9 +131,13 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None and not self._ended.is_set():
-            self.set_tags({"lm.error": f"{type(error).__name__}: {error}"})
-        self.finish(_status_after(kind))
+        if error is None:
+            self.finish()
+            return
+        with suppress(Exception):  # what ended the run counts, not that the books could not be closed
+            if not self._ended.is_set():
+                self.set_tags({"lm.error": f"{type(error).__name__}: {error}"})
+            self.finish(_status_after(kind))
 
 
 _experiments_lock = threading.Lock()

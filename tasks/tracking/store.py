@@ -195,3 +195,10 @@ def reading(workspace: Path) -> Iterator[sqlite3.Connection | None]:
     with closing(sqlite3.connect(uri, uri=True, timeout=60)) as connection:
         connection.row_factory = sqlite3.Row
         yield connection
+
+
+def unreadable(workspace: Path, error: Exception) -> TrackingError:
+    """The error for a database that does not read, with the cure."""
+    return TrackingError(
+        f"cannot read {database_of(workspace)}: {error}; move it away, the next run registers models again"
+    )

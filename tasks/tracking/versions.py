@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.tracking.store import TrackingError, artifacts_of, reading, written_for
+from tasks.tracking.store import artifacts_of, reading, unreadable, written_for
 
 VERSIONS = """
 SELECT name, version, run_id, source, storage_location FROM model_versions AS v
@@ -89,7 +89,7 @@ def _look(workspace: Path, condition: str, arguments: Sequence[str]) -> list[Reg
         try:
             rows = connection.execute(VERSIONS.format(condition=condition), arguments).fetchall()
         except sqlite3.DatabaseError as error:
-            raise TrackingError(f"cannot read the registry in {workspace / 'mlflow.db'}: {error}") from None
+            raise unreadable(workspace, error) from None
         return [_version(workspace, connection, row) for row in rows]
 
 
