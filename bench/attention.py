@@ -1,6 +1,6 @@
 """Attention written out against torch's fused kernel, forward and backward, bfloat16 on one CPU thread.
 
-    python bench/attention.py      prints a ratio for each number of tokens: above 1, the written one is faster
+    python bench/attention.py      prints a ratio for each number of tokens: above 1 the written one is faster
 
 One process, the two in turn, medians: the ratio holds where the machine's speed drifts.
 """

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
 STOPPED = "stopped; run the same command again to go on"
 
 
@@ -36,8 +37,10 @@ def main() -> None:
             _complain(STOPPED, code)
     except TyperException as error:
         code = _complain(_usage(error), 2)
-    except (KeyboardInterrupt, SystemExit) as error:
-        code = _complain(STOPPED, error.code if isinstance(error, SystemExit) else INTERRUPTED)
+    except KeyboardInterrupt:
+        code = _complain(STOPPED, INTERRUPTED)
+    except SystemExit as error:  # from the handler of SIGTERM, or a reader (`| head`) that went away
+        code = _complain(STOPPED, error.code) if error.code == TERMINATED else error.code
     except ValueError as error:
         code = _complain(_one_line(error), 2)
     except Exception as error:
@@ -65,7 +68,7 @@ def _one_line(error: ValueError) -> str:
 
 
 def _terminate(*_: object) -> None:
-    raise SystemExit(128 + signal.SIGTERM)
+    raise SystemExit(TERMINATED)
 
 
 def _complain(text: str, code: Any) -> Any:
