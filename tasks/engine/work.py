@@ -61,7 +61,9 @@ def settle(
         manifest = restore(session, step, address)
     if manifest is None:
         return address, None
-    why = proof.fault or f"{address.path} was missing"
+    is_new = session.store.last(step.name, arguments["name"]) is None
+    missing = "a copy made under another name was taken" if is_new else f"{address.path} was missing"
+    why = proof.fault or missing
     return address, _keep(session, step, arguments, address, Outcome("restored", manifest, why))
 
 
