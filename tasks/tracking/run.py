@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from tasks.engine.locks import lock
 from tasks.tracking.datasets import Dataset, dataset_inputs, short
 from tasks.tracking.names import flatten, legal_name
 from tasks.tracking.store import artifacts_of, open_store
@@ -91,7 +92,10 @@ class Run:
     def log_inputs(self, inputs: Sequence[Dataset]) -> None:
         """Data sets that this run read, by name and digest; their bytes are not touched."""
         if inputs:
-            self.client.log_inputs(self.run_id, dataset_inputs(inputs))
+            # MLflow looks whether it knows a data set, and then inserts it: of two branches that read the
+            # same one for the first time both would insert, and the second fail.
+            with lock(self.workspace / ".lm" / "datasets.lock"):
+                self.client.log_inputs(self.run_id, dataset_inputs(inputs))
 
     def log_file(self, file: Path, folder: str | None = None) -> None:
         """Copy a file to the run's artifacts."""

@@ -235,6 +235,17 @@ def test_metrics_of_parallel_steps_all_arrive(workspace: Path) -> None:
         ]
 
 
+def test_parallel_steps_that_read_the_same_new_data_all_begin(workspace: Path) -> None:
+    with start(workspace) as flow_run, ThreadPoolExecutor(6) as pool:
+        for round_ in range(8):
+            same = [Dataset("corpus", f"{round_:064}", "data/corpora/corpus")]
+            steps = pool.map(
+                lambda number, same=same: flow_run.step(f"step {number}", "key", {}, same), range(6)
+            )
+            for step in steps:
+                step.finish()
+
+
 def test_a_diverged_loss_is_logged_as_it_is(workspace: Path) -> None:
     with start(workspace) as flow:
         flow.log_metrics(
