@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+if TYPE_CHECKING:
+    from tasks.engine.run import Options
 
 ExperimentName = Annotated[str, typer.Argument(help="An experiment of this workspace, such as demo or tiny.")]
 Overrides = Annotated[
@@ -173,7 +176,9 @@ def up(
     up_command(prefect_port, mlflow_port)
 
 
-def _options(force: list[str] | None, start: str | None, until: str | None, verify: bool, refresh: bool):  # type: ignore[no-untyped-def]
+def _options(
+    force: list[str] | None, start: str | None, until: str | None, verify: bool, refresh: bool
+) -> Options:
     from tasks.engine.run import Options
 
     return Options(force=tuple(force or ()), start=start, until=until, verify=verify, refresh=refresh)
