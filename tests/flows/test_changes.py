@@ -110,3 +110,16 @@ def test_until_ends_after_the_step(fresh):
     output = fresh("build_assistant", "tiny", "--until", "split_corpus")
     assert "split_corpus tiny" in output
     assert "train_tokenizer" not in output
+
+
+def test_a_registry_copy_that_was_damaged_is_registered_again(moved):
+    before = moved.digests()
+    (weights,) = moved.workspace.glob("mlartifacts/**/pretrain_model-*/model.safetensors")
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-40] + bytes(40))
+    assert "the registry does not hold it as it was left" in moved("plan", "build_assistant", "tiny")
+    moved("build_assistant", "tiny")
+    (weights,) = moved.workspace.glob("mlartifacts/**/pretrain_model-*/model.safetensors")
+    assert weights.read_bytes() == content
+    assert moved.digests() == before
+    assert set(moved.actions().values()) == ALL_REUSED
