@@ -57,9 +57,6 @@ class Store:
         """Held while a product is read, so that no other version takes its place meanwhile."""
         return lock(self._lock_file("use", path), shared=True)
 
-    def build_lock(self, path: str) -> Path:
-        return self._lock_file("build", path)
-
     def _lock_file(self, kind: str, path: str) -> Path:
         return self.private / "locks" / f"{path.replace('/', '~')}.{kind}"
 

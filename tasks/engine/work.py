@@ -56,8 +56,8 @@ def settle(
         return address, None
     with session.store.building(address.path):
         proof = session.store.find(address)
-        if proof.manifest:
-            return address, Outcome("reused", proof.manifest)
+        if proof.manifest:  # another run has restored it meanwhile
+            return address, _keep(session, step, arguments, address, Outcome("reused", proof.manifest))
         manifest = restore(session, step, address)
     if manifest is None:
         return address, None

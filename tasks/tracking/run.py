@@ -101,10 +101,6 @@ class Run:
         """Copy a file to the run's artifacts."""
         self.client.log_artifact(self.run_id, str(file), folder)
 
-    def log_folder(self, source: Path, folder: str | None = None) -> None:
-        """Copy a folder's content to the run's artifacts."""
-        self.client.log_artifacts(self.run_id, str(source), folder)
-
     def log_figure(self, figure: Figure | Path, name: str) -> None:
         """A picture (a matplotlib figure, or an image file) as the artifact `name`, such as `loss.png`."""
         target = self.artifacts / name
