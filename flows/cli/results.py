@@ -16,6 +16,9 @@ from tasks.artifacts import Registration
 from tasks.engine.run import Result
 from tasks.engine.workspace import Workspace
 
+SWEEP_COLUMNS = ("parameters", "tokens", "steps", "training_loss", "documents")
+SEEDS_FOR_A_CLAIM = 3
+
 
 def show_results(out: Console, workspace: Workspace, result: Result, seconds: float) -> None:
     """The end of a run on the screen."""
@@ -23,6 +26,12 @@ def show_results(out: Console, workspace: Workspace, result: Result, seconds: fl
     labels = [line.label for line in result.lines]
     products = {label: store.last(*label.split(" ", 1)) for label in labels}
     manifests = {label.partition(" ")[0]: manifest for label, manifest in products.items()}
+    made = [manifest.size for manifest in products.values() if manifest]
+    done = f"done in {duration(seconds)}; {len(made)} products, {size(sum(made))}"
+    if sweep := manifests.get("compare_variants"):
+        _sweep(out, _load(workspace, "reports", sweep, "sweep.json"))
+        out.print(done, style="bold")
+        return
     if corpus := manifests.get("split_corpus"):
         _corpus(out, corpus)
     report = manifests.get("evaluate_model")
@@ -31,8 +40,7 @@ def show_results(out: Console, workspace: Workspace, result: Result, seconds: fl
     trained = manifests.get("pretrain_model")
     if trained:
         _training(out, trained, _load_lines(workspace, trained))
-    made = [manifest.size for manifest in products.values() if manifest]
-    out.print(f"done in {duration(seconds)}; {len(made)} products, {size(sum(made))}", style="bold")
+    out.print(done, style="bold")
     if isinstance(result.answer, Registration):
         _next(out, manifests["register_model"])
 
@@ -63,6 +71,36 @@ def _scores(out: Console, scores: Mapping[str, Any]) -> None:
         )
     out.print()
     out.print(table)
+
+
+def _sweep(out: Console, sweep: Mapping[str, Any]) -> None:
+    """A row per variant, the best first, and what that says of the settings beside their seeds."""
+    rows, metric = list(sweep["rows"]), sweep["metric"]
+    if metric:
+        rows.sort(key=lambda row: row[metric], reverse=sweep["better"] == "higher")
+    columns = [name for name in dict.fromkeys([metric, *SWEEP_COLUMNS]) if name in sweep["columns"]]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for title in (*rows[0]["dials"], *columns, "product"):
+        table.add_column(title.replace("_", " "), overflow="fold")
+    for row in rows:
+        numbers = [
+            f"{row[column]:,.4g}" if isinstance(row[column], float) else f"{row[column]:,}"
+            for column in columns
+        ]
+        table.add_row(*row["dials"].values(), *numbers, row["product"])
+    out.print()
+    out.print(table)
+    recipes = sweep.get("recipes", [])
+    if metric and len(recipes) > 1:
+        best = (min if sweep["better"] == "lower" else max)(recipes, key=lambda recipe: recipe["mean"])
+        told = " ".join(f"{path}={value}" for path, value in best["dials"].items())
+        seeds = f"{best['seeds']} seed{'s' if best['seeds'] > 1 else ''}"
+        caution = (
+            ""
+            if best["seeds"] >= SEEDS_FOR_A_CLAIM
+            else (f"; fewer than {SEEDS_FOR_A_CLAIM} seeds each cannot tell such a difference from chance")
+        )
+        out.print(f"best {metric.replace('_', ' ')}: {told}, {best['mean']:.4f} over {seeds}{caution}")
 
 
 def _corpus(out: Console, manifest: Manifest) -> None:

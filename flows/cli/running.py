@@ -16,12 +16,13 @@ from tasks.engine.flow import AnyFlow
 from tasks.engine.plan import Line
 from tasks.engine.run import Options, make_plan, run_flow
 from tasks.engine.workspace import Workspace, find_workspace
+from tasks.sweep import Variant, sweep, sweep_name, variants_of
 
 STYLES = {"run": "bold", "depends": "yellow", "restore": "cyan", "reuse": "green"}
 
 
 def plan_command(flow_name: str, name: str, overrides: Sequence[str], options: Options, probe: bool) -> None:
-    workspace, flow, experiment = _open(flow_name, name, overrides)
+    workspace, flow, experiment = open_run(flow_name, name, overrides)
     if probe:
         from tasks.probe import measure_training
 
@@ -32,7 +33,7 @@ def plan_command(flow_name: str, name: str, overrides: Sequence[str], options: O
 
 def run_command(flow_name: str, name: str, overrides: Sequence[str], options: Options) -> None:
     started = time.monotonic()
-    workspace, flow, experiment = _open(flow_name, name, overrides)
+    workspace, flow, experiment = open_run(flow_name, name, overrides)
     planned = make_plan(workspace, flow, experiment, options)
     _, lines = planned
     out = console()
@@ -49,11 +50,22 @@ def run_command(flow_name: str, name: str, overrides: Sequence[str], options: Op
     show_results(out, workspace, result, time.monotonic() - started)
 
 
-def _open(flow_name: str, name: str, overrides: Sequence[str]) -> tuple[Workspace, AnyFlow, Experiment]:
+def open_run(flow_name: str, name: str, overrides: Sequence[str]) -> tuple[Workspace, AnyFlow, Experiment]:
+    """What a command line asks for: a flow with an experiment, or a sweep of that flow over several.
+
+    Raises:
+        SettingsError: there is no such flow, experiment or setting.
+    """
     workspace = find_workspace()
     _use_parts(workspace)
-    experiment = load_experiment(workspace, flow_name, name, overrides, kind_of)
-    return workspace, find_flow(flow_name), experiment
+    flow, points = find_flow(flow_name), variants_of(overrides)
+    experiments = [load_experiment(workspace, flow_name, name, changes, kind_of) for _, changes in points]
+    if len(points) == 1:
+        return workspace, flow, experiments[0]
+    variants = [Variant(dials, each) for (dials, _), each in zip(points, experiments, strict=True)]
+    fixed = [override for override in overrides if override.partition("=")[0] not in points[0][0]]
+    base = load_experiment(workspace, flow_name, name, fixed, kind_of)
+    return workspace, sweep(flow, variants), base.model_copy(update={"name": sweep_name(base, variants)})
 
 
 def _use_parts(workspace: Workspace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from tasks.engine.key import flat_inputs, inputs_of
 from tasks.engine.session import Session
 from tasks.engine.step import Step
 from tasks.tracking.datasets import Dataset
-from tasks.tracking.figures import loss_curve, scores_chart
+from tasks.tracking.figures import loss_curve, scores_chart, sweep_chart
 from tasks.tracking.runs import FlowRun, StepRun
 from tasks.tracking.versions import find_model
 
@@ -23,6 +23,7 @@ COSTS = ("seconds", "cpu_seconds", "peak_memory")
 FIGURES = (
     ("metrics.jsonl", "loss_curve.png", loss_curve),
     ("scores.json", "scores.png", scores_chart),
+    ("sweep.json", "sweep.png", sweep_chart),
 )
 """Files of products that are worth a picture beside the run."""
 
@@ -89,7 +90,8 @@ class Books:
             run.finish_model(book.makes, key=manifest.key, digest=manifest.digest, path=artifact.address)
         for file, name, draw in FIGURES:
             if (folder / file).is_file():
-                run.log_figure(draw(folder / file), name)
+                with suppress(ValueError):  # it holds nothing that could be drawn
+                    run.log_figure(draw(folder / file), name)
                 run.log_file(folder / file)
 
     def reused(self, label: str, manifest: Manifest) -> None:

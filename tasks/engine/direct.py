@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tasks.engine.artifact import Artifact
 from tasks.engine.session import Session
 from tasks.engine.step import Done, Step, unwrap
 from tasks.engine.work import perform
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -23,3 +26,6 @@ class Direct:
     def call(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Artifact:
         arguments = {name: unwrap(value) for name, value in arguments.items()}
         return self.session.once(step, arguments, lambda: perform(self.session, step, arguments))
+
+    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        return [call() for call in calls]

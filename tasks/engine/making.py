@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import shutil
 import socket
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from tasks.engine.key import Address, artifact_of, drifted, environment, flat_in
 from tasks.engine.meter import Meter
 from tasks.engine.proof import Proof, prove
 from tasks.engine.session import Outcome, Session, WorkTurnedUp, label_of
+from tasks.engine.slots import compute_slots
 from tasks.engine.step import Build, Step
 
 RESERVE = 2e7
@@ -51,10 +52,10 @@ def build(
     given = Build(
         scratch,
         session.workspace.root,
-        _carried(session, step, address),
+        carried=_carried(session, step, address),
         on_progress=lambda figures: _report(session, label, figures),
     )
-    with ExitStack() as held, Meter() as meter:
+    with _slots(session, step, arguments, given), ExitStack() as held, Meter() as meter:
         for _, artifact in flat_inputs(arguments):
             held.enter_context(store.reading(artifact.address))
             _check_input(session, artifact)
@@ -80,6 +81,21 @@ def build(
         artifact = artifact_of(step, arguments["name"], address, outcome.manifest)
         session.tracker.made(run, artifact, outcome.manifest)
     return outcome
+
+
+@contextmanager
+def _slots(
+    session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], build: Build
+) -> Iterator[None]:
+    """The cores that a call computes on, where it wants more than one."""
+    if step.cores is None:
+        yield
+        return
+    waiting = lambda: session.listener.said(  # noqa: E731
+        label_of(step, arguments), "waiting for cores on which other work is running"
+    )
+    with compute_slots(step.cores(arguments), waiting) as build.cores:
+        yield
 
 
 def _call(step: Step[Any, Any], build: Build, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

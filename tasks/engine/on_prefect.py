@@ -8,10 +8,12 @@ what `compute_key` raises; the task's body computes the key again, and raises.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import task
 from prefect._internal.result_records import ResultRecord, ResultRecordMetadata
@@ -20,11 +22,14 @@ from prefect.context import TaskRunContext
 from prefect.futures import PrefectFuture
 from prefect.serializers import JSONSerializer
 
+from lmcore.runtime import usable_cores
 from tasks.engine.artifact import Artifact
 from tasks.engine.key import artifact_of
 from tasks.engine.session import Session, label_of
 from tasks.engine.step import Done, Step, unwrap
 from tasks.engine.work import perform, settle, tell
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -90,14 +95,21 @@ class OnPrefect:
         answer = self._once(step, arguments, lambda run, inputs: Artifact.from_json(run(inputs=inputs)))
         return answer.result() if isinstance(answer, Branch) else answer
 
+    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Each in a thread of its own, as far as there are cores; all end before an error is raised."""
+        with ThreadPoolExecutor(max(2, usable_cores()), "variant") as threads:
+            futures = [threads.submit(copy_context().run, call) for call in calls]
+        return [future.result() for future in futures]
+
     def finish(self) -> None:
         """Wait for the branches that nothing waited for.
 
         Raises:
             Exception: what the first of them that failed raised.
         """
-        for branch in _branches(self.session.answers):
-            branch.result()
+        for branch in self.session.answers():
+            if isinstance(branch, Branch):
+                branch.result()
 
     def _once(self, step: Step[Any, Any], arguments: dict[str, Any], start: Callable[[Any, Any], Any]) -> Any:
         def make() -> Any:

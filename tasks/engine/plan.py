@@ -7,9 +7,9 @@ Four answers: *reuse* (whole, and made from exactly this), *restore* (gone or da
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from lmcore.config import canonical
 from lmcore.lineage import Manifest
@@ -23,6 +23,7 @@ from tasks.engine.step import Done, Forecast, Step, unwrap
 from tasks.engine.work import find, locate
 
 Action = Literal["run", "reuse", "restore", "depends"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class Planner:
     def call(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Artifact:
         arguments = {name: unwrap(value) for name, value in arguments.items()}
         return self.session.once(step, arguments, lambda: self._plan(step, arguments))
+
+    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        return [call() for call in calls]
 
     def _plan(self, step: Step[Any, Any], arguments: Mapping[str, Any]) -> Artifact:
         label, name = label_of(step, arguments), arguments["name"]

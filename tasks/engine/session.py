@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -19,6 +22,8 @@ from tasks.engine.store import Store
 from tasks.engine.workspace import Workspace
 
 A = TypeVar("A")
+variant: ContextVar[str] = ContextVar("variant", default="")
+"""Which variant of a sweep the calls belong to; each comes to its own end."""
 
 
 @dataclass(frozen=True)
@@ -104,33 +109,48 @@ class Session:
     tracker: Tracker = field(default_factory=NoTracker)
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     prefect_run_id: str | None = None
-    answers: dict[str, Any] = field(default_factory=dict, init=False)
-    """What each call of this run has given, by its identity."""
-    _reached: bool = field(default=False, init=False)
+    _answers: dict[str, Future[Any]] = field(default_factory=dict, init=False)
+    _reached: set[str] = field(default_factory=set, init=False)
+    """Variants that have come to the step which the run ends with."""
     _labels: set[str] = field(default_factory=set, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def once(self, step: Step[Any, Any], arguments: Mapping[str, Any], make: Callable[[], A]) -> A:
         """What this run made of the same call before, else what `make` makes of it now.
+
+        Variants of a sweep ask from several threads: the first one makes it, the others wait.
 
         Raises:
             ReachedUntil: the step that the run was to end with is behind us.
             SettingsError: another call has this step and name already.
         """
         identity = call_identity(step, arguments)
-        if identity not in self.answers:
-            self._begin(step, label_of(step, arguments))
-            self.answers[identity] = make()
-        answer: A = self.answers[identity]
-        return answer
+        with self._lock:
+            answer: Future[A] | None = self._answers.get(identity)
+            is_first = answer is None
+            self._begin(step, label_of(step, arguments), is_first)
+            if answer is None:
+                answer = self._answers[identity] = Future()
+        if is_first:
+            try:
+                answer.set_result(make())
+            except BaseException as error:
+                answer.set_exception(error)
+        return answer.result()
 
-    def _begin(self, step: Step[Any, Any], label: str) -> None:
-        if label in self._labels:
+    def answers(self) -> list[Any]:
+        """What the calls of this run have given so far."""
+        return [answer.result() for answer in self._answers.values() if answer.done()]
+
+    def _begin(self, step: Step[Any, Any], label: str, is_first: bool) -> None:
+        here = variant.get()
+        if is_first and label in self._labels:
             raise SettingsError(f"'{label}' would be made twice, in two ways; give one of them another name")
-        self._labels.add(label)
         if step.name == self.until:
-            self._reached = True
-        elif self._reached:
+            self._reached.add(here)
+        elif is_first and here in self._reached:
             raise ReachedUntil
+        self._labels.add(label)
 
     @cached_property
     def store(self) -> Store:

@@ -12,7 +12,7 @@ Who calls decides what a call does: a plan computes its key, a run reuses or bui
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 A = TypeVar("A", bound=Artifact)
 A_co = TypeVar("A_co", bound=Artifact, covariant=True)
+T = TypeVar("T")
 
 
 class Future(Protocol[A_co]):
@@ -54,6 +55,8 @@ class Build:
 
     folder: Path
     workspace_root: Path
+    cores: int = 1
+    """Cores that it may compute on; any number gives the same bytes."""
     carried: Path | None = None
     """The file that the previous version of this product hands on, see `step(carries=...)`."""
     on_progress: Callable[[Mapping[str, Any]], None] = lambda _: None
@@ -101,6 +104,8 @@ class Step(Generic[P, A]):
     carries: str | None = None
     is_resumable: bool = False
     ignores: tuple[str, ...] = ()
+    cores: Callable[[Mapping[str, Any]], int] | None = None
+    """How many cores a call can make use of, from its arguments; one if it does not say."""
     is_registered: Callable[[Path, Path, bool], bool] | None = None
     """For a step with an effect outside its folder: (workspace, product) -> whether the effect holds."""
 
@@ -144,6 +149,7 @@ def step(
     carries: str | None = None,
     resumable: bool = False,
     ignores: tuple[str, ...] = (),
+    cores: Callable[[Mapping[str, Any]], int] | None = None,
     is_registered: Callable[[Path, Path, bool], bool] | None = None,
 ) -> Callable[[Callable[Concatenate[Build, P], Facts]], Step[P, A]]:
     """Make a step of a function `(build, ..., *, name) -> facts` that fills `build.folder`.
@@ -158,10 +164,12 @@ def step(
             the key, so the chain of versions is reproducible.
         resumable: keep a killed run's scratch folder for the next one.
         ignores: parameters that do not change the bytes: thread counts and the like.
+        cores: how many cores a call can make use of. It waits until so many (or all that the machine has)
+            are not computed on by another step that says so.
     """
 
     def decorate(function: Callable[Concatenate[Build, P], Facts]) -> Step[P, A]:
-        return Step(function, makes, forecast, carries, resumable, ignores, is_registered)
+        return Step(function, makes, forecast, carries, resumable, ignores, cores, is_registered)
 
     return decorate
 
@@ -175,6 +183,10 @@ class Executor(Protocol):
     def call(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Any: ...
 
     def submit(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Any: ...
+
+    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """What several independent parts of a flow give, in their order."""
+        ...
 
 
 _executor: ContextVar[Executor | None] = ContextVar("executor", default=None)

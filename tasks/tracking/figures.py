@@ -46,6 +46,27 @@ def loss_curve(metrics: Path) -> Figure:
     return figure
 
 
+def sweep_chart(sweep: Path) -> Figure:
+    """The metric of each variant as a point, the best at the top, from a `sweep.json`.
+
+    Raises:
+        ValueError: the variants have no metric in common.
+    """
+    document = json.loads(sweep.read_text(encoding="utf-8"))
+    metric = document.get("metric")
+    if not metric:
+        raise ValueError(f"{sweep} names no metric; nothing can be drawn of it")
+    worst_first = sorted(document["rows"], key=lambda row: row[metric], reverse=document["better"] == "lower")
+    figure = _figure(7.2, 1.0 + 0.35 * len(worst_first))
+    axes = figure.subplots()
+    axes.plot([row[metric] for row in worst_first], range(len(worst_first)), "o", color=MODEL)
+    labels = ["  ".join(f"{path}={value}" for path, value in row["dials"].items()) for row in worst_first]
+    axes.set_yticks(range(len(worst_first)), labels)
+    axes.set_xlabel(f"{metric.replace('_', ' ')} ({document['better']} is better)")
+    _tidy(axes)
+    return figure
+
+
 def scores_chart(scores: Path) -> Figure:
     """Bits per byte of model and baseline, over all and by source, with 95 % intervals, from `scores.json`.
 
