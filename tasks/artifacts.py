@@ -60,6 +60,13 @@ class Shards(Artifact):
 
 
 @dataclass(frozen=True)
+class Conversations(Artifact):
+    """Questions and answers of the three sides."""
+
+    home: ClassVar[str] = "data/conversations"
+
+
+@dataclass(frozen=True)
 class Checkpoint(Artifact):
     """A trained model as a Hugging Face folder, tokenizer beside weights."""
 
@@ -69,6 +76,13 @@ class Checkpoint(Artifact):
 @dataclass(frozen=True)
 class Report(Artifact):
     """Scores, samples, statistics."""
+
+    home: ClassVar[str] = "reports"
+
+
+@dataclass(frozen=True)
+class Choice(Artifact):
+    """Which of several models was taken, and why."""
 
     home: ClassVar[str] = "reports"
 

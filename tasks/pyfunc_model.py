@@ -27,9 +27,9 @@ class LanguageModel(PythonModel):
     # A table is the one hint of which MLflow makes no signature of its own (that would lose the parameters);
     # without any hint it prints advice to whoever loads the model.
     def predict(self, context: Any, model_input: pandas.DataFrame, params: Any = None) -> list[str]:
-        """One continuation for each prompt, without the prompt.
+        """One continuation for each prompt, without the prompt; with `chat`, the answer to it as a question.
 
-        Parameters are max_new_tokens, temperature (0 takes the likeliest token), top_k (0: no limit),
+        Parameters are chat, max_new_tokens, temperature (0 takes the likeliest token), top_k (0: no limit),
         top_p (1: no limit) and seed: the same seed gives the same text, whatever stands beside it in a batch.
         """
         return [self._continue(prompt, **(params or {})) for prompt in prompts_in(model_input)]
@@ -42,19 +42,23 @@ class LanguageModel(PythonModel):
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int = 0,
+        chat: bool = False,
     ) -> str:
+        from lmcore.chat.template import END, begin_answer
         from lmcore.generate.decode import generate
 
         end = self.tokenizer.eos_id
+        # A text begins behind the end of another, as in training.
+        start = begin_answer(prompt, self.tokenizer) if chat else [end, *self.tokenizer.encode(prompt)]
         ids = generate(
             self.model,
-            [end, *self.tokenizer.encode(prompt)],  # a text begins behind the end of another, as in training
+            start,
             max_new_tokens,
             temperature=temperature,
             top_k=top_k or None,
             top_p=None if top_p == 1 else top_p,
             seed=seed,
-            stop_ids=(end,),
+            stop_ids=(end, self.tokenizer.control_id(END)) if chat else (end,),
         )
         return self.tokenizer.decode(ids)
 

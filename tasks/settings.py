@@ -16,3 +16,5 @@ class RegistrationConfig(Config):
     """What the new version is found by; it moves here from the version that has it."""
     example_prompt: str = "The"
     """Shown with the model, and run once when it is stored."""
+    is_chat: bool = False
+    """Whether prompts are questions, to be answered in the chat format."""

@@ -115,11 +115,12 @@ def generate(
         typer.Option(min=0.000001, max=1, help="Only the likeliest tokens of this mass.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another text (with a temperature).")] = 0,
+    chat: Annotated[bool, typer.Option("--chat", help="Answer the prompt as a question (ChatML).")] = False,
 ) -> None:
     """Let a model write."""
     from flows.cli.models import generate_command
 
-    generate_command(model, prompt, max_new_tokens, temperature, top_k, top_p, seed)
+    generate_command(model, prompt, max_new_tokens, temperature, top_k, top_p, seed, chat)
 
 
 @app.command()

@@ -57,14 +57,16 @@ def generate_command(
     top_k: int | None,
     top_p: float | None,
     seed: int,
+    chat: bool,
 ) -> None:
     folder = find_model(find_workspace(), called)
+    from lmcore.chat.template import END, begin_answer
     from lmcore.generate.decode import generate
     from lmcore.interop.hugging_face import load_folder
     from lmcore.tokenizers.tokenizer import Tokenizer
 
     tokenizer, model = Tokenizer.load(folder), load_folder(folder).eval()
-    start = tokenizer.encode(prompt) or [tokenizer.eos_id]
+    start = begin_answer(prompt, tokenizer) if chat else tokenizer.encode(prompt) or [tokenizer.eos_id]
     tokens = generate(
         model,
         start,
@@ -73,10 +75,10 @@ def generate_command(
         top_k=top_k,
         top_p=top_p,
         seed=seed,
-        stop_ids=(tokenizer.eos_id,),
+        stop_ids=(tokenizer.eos_id, tokenizer.control_id(END)) if chat else (tokenizer.eos_id,),
     )
     first = next(tokens, None)  # should that fail, nothing stands on the line yet
-    sys.stdout.write(prompt)
+    sys.stdout.write("" if chat else prompt)
     written, shown = [], ""
     for token in chain([] if first is None else [first], tokens):
         written.append(token)

@@ -20,7 +20,7 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from lmcore.chat.conversation import Conversation
+from lmcore.chat.conversation import Conversation, Message
 
 CHATML = Path(__file__).with_name("chatml.jinja").read_text(encoding="utf-8")
 """The template that every tokenizer of ours carries."""
@@ -92,6 +92,12 @@ def encode_conversation(
         encoded.ids.extend(new)
         encoded.is_learned.extend([piece.is_learned] * len(new))
     return encoded
+
+
+def begin_answer(question: str, encoder: Encoder) -> list[int]:
+    """The ids of a user's question, up to where the assistant begins."""
+    asked = Conversation(messages=(Message(role="user", content=question),))
+    return encode_conversation(asked, encoder, add_generation_prompt=True).ids
 
 
 class _Piece(NamedTuple):

@@ -28,6 +28,8 @@ class Proof:
     """Why there is no whole product: missing, or which file is damaged."""
     is_unwanted: bool = False
     """It is to be made again whatever is there, so a copy of it is of no use either."""
+    has_lost_effect: bool = False
+    """The product is whole, but what its step did outside of its folder does not hold any more."""
 
 
 def prove(workspace: Workspace, address: str, *, in_full: bool = False) -> Proof:

@@ -95,6 +95,16 @@ Forecaster = Callable[[Mapping[str, Any]], Forecast]
 
 
 @dataclass(frozen=True)
+class Replayed:
+    """What came of making a part of a product once more."""
+
+    what: str
+    """How much was made, such as `20 steps`."""
+    difference: str | None = None
+    """What first came out otherwise than in the product, in words; None if nothing did."""
+
+
+@dataclass(frozen=True)
 class Step(Generic[P, A]):
     """A function of a flow with a key; see `step`."""
 
@@ -108,6 +118,10 @@ class Step(Generic[P, A]):
     """How many cores a call can make use of, from its arguments; one if it does not say."""
     is_registered: Callable[[Path, Path, bool], bool] | None = None
     """For a step with an effect outside its folder: (workspace, product) -> whether the effect holds."""
+    renew: Callable[[Path, Path, Mapping[str, Any]], None] | None = None
+    """Brings that effect about again: (workspace, product, arguments). The product stays as it is."""
+    replay: Callable[..., Replayed | None] | None = None
+    """A quicker proof that changed code makes the same bytes than to make all of them, see `step`."""
 
     @property
     def name(self) -> str:
@@ -142,6 +156,10 @@ class Step(Generic[P, A]):
         return future
 
 
+known_steps: dict[str, Step[Any, Any]] = {}
+"""Every step whose module was imported, by name."""
+
+
 def step(
     *,
     makes: type[A],
@@ -151,6 +169,8 @@ def step(
     ignores: tuple[str, ...] = (),
     cores: Callable[[Mapping[str, Any]], int] | None = None,
     is_registered: Callable[[Path, Path, bool], bool] | None = None,
+    renew: Callable[[Path, Path, Mapping[str, Any]], None] | None = None,
+    replay: Callable[..., Replayed | None] | None = None,
 ) -> Callable[[Callable[Concatenate[Build, P], Facts]], Step[P, A]]:
     """Make a step of a function `(build, ..., *, name) -> facts` that fills `build.folder`.
 
@@ -166,10 +186,17 @@ def step(
         ignores: parameters that do not change the bytes: thread counts and the like.
         cores: how many cores a call can make use of. It waits until so many (or all that the machine has)
             are not computed on by another step that says so.
+        replay: `(build, folder of the product, **arguments) -> Replayed` for `--accept-code`: make the first
+            part of a product again in `build.folder` and compare; None asks for the whole. Without it the
+            whole is made again and its content compared.
     """
 
     def decorate(function: Callable[Concatenate[Build, P], Facts]) -> Step[P, A]:
-        return Step(function, makes, forecast, carries, resumable, ignores, cores, is_registered)
+        made = Step(
+            function, makes, forecast, carries, resumable, ignores, cores, is_registered, renew, replay
+        )
+        known_steps[made.name] = made
+        return made
 
     return decorate
 

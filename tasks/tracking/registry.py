@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from filecmp import cmp
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.engine.locks import lock
 from tasks.tracking.names import legal_name, model_name
@@ -27,11 +27,18 @@ if TYPE_CHECKING:
 
 CODE = Path(__file__).parents[1] / "pyfunc_model.py"
 REQUIREMENTS = ("mlflow", "torch", "tokenizers", "safetensors", "numpy", "pandas", "pydantic", "jinja2")
-PARAMETERS = {"max_new_tokens": 64, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
+PARAMETERS = {"max_new_tokens": 64, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0, "chat": False}
 PRODUCT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 __all__ = ["Registered", "find_model", "register", "registered", "set_alias", "versions"]
 LOCK = Path(".lm") / "registry.lock"
 CHAMPION, PREVIOUS = "champion", "previous"
+
+
+class Example(NamedTuple):
+    """What is shown with a registered model, and run once when it is stored."""
+
+    prompt: str
+    parameters: dict[str, Any]
 
 
 def register(
@@ -45,6 +52,7 @@ def register(
     run_id: str | None = None,
     model_id: str | None = None,
     example_prompt: str = "Once upon a time",
+    is_chat: bool = False,
     metrics: Mapping[str, float] | None = None,
     tags: Mapping[str, Any] | None = None,
     description: str | None = None,
@@ -54,7 +62,8 @@ def register(
 
     The same product (by digest) is not registered twice: its version is returned, its alias and a lost copy
     are repaired. `run_id` is the run that made the product, `model_id` the LoggedModel announced for it by
-    `StepRun.start_model` (left out: found by the key). `metrics` show on the version and on the model's page,
+    `StepRun.start_model` (left out: found by the key). `is_chat`: prompts are questions that the model answers,
+    unless the caller says otherwise. `metrics` show on the version and on the model's page,
     `attachments` (texts by file name) among the model's artifacts.
 
     Raises:
@@ -68,7 +77,8 @@ def register(
         if found is None or not _is_whole(found.folder, model_folder):
             known = (found.model_id if found else None) or model_id or find_model(workspace, key)
             model = _logged_model(workspace, client, known, name, run_id)
-            copy = _save(model, model_folder, run_id, example_prompt, attachments or {})
+            example = Example(example_prompt, PARAMETERS | {"chat": is_chat})
+            copy = _save(model, model_folder, run_id, example, attachments or {})
             if found is None:
                 texts = {"lm.key": key, "lm.digest": digest, "lm.copy": copy, **(tags or {}), **metrics}
                 _settle_model(client, model, texts, run_id, metrics)
@@ -154,7 +164,7 @@ def _save(
     model: LoggedModel,
     model_folder: Path,
     run_id: str | None,
-    example_prompt: str,
+    example: Example,
     attachments: Mapping[str, str],
 ) -> str:
     """Write the loadable model into its place in one rename; returns where the product's copy lies in it."""
@@ -171,8 +181,8 @@ def _save(
             python_model=str(CODE),
             code_paths=[str(_lmcore())],
             artifacts={"model": str(model_folder.resolve())},
-            signature=infer_signature([example_prompt], ["a continuation"], params=PARAMETERS),
-            input_example=([example_prompt], PARAMETERS),
+            signature=infer_signature([example.prompt], ["a continuation"], params=example.parameters),
+            input_example=([example.prompt], example.parameters),
             pip_requirements=_requirements(),
             mlflow_model=described,
         )

@@ -528,3 +528,20 @@ def test_the_scores_chart_has_a_bar_for_model_and_baseline_of_each_source(tmp_pa
     file.write_text("{}")
     with pytest.raises(ValueError, match=r"holds no model\.bits_per_byte"):
         scores_chart(file)
+
+
+def test_a_model_that_answers_questions_is_asked_in_the_chat_format(workspace: Path, tiny_model: Path):
+    import mlflow
+
+    from lmcore.chat.template import END, begin_answer
+    from lmcore.generate.decode import generate
+    from lmcore.interop.hugging_face import load_folder
+    from lmcore.tokenizers.tokenizer import Tokenizer
+
+    made = register_tiny(workspace, tiny_model, example_prompt="the cat", is_chat=True)
+    loaded = mlflow.pyfunc.load_model(str(made.folder.parents[1]))
+    tokenizer, model = Tokenizer.load(tiny_model), load_folder(tiny_model)
+    stops = (tokenizer.eos_id, tokenizer.control_id(END))
+    wanted = tokenizer.decode(generate(model, begin_answer("the cat", tokenizer), 8, stop_ids=stops))
+    assert loaded.predict(["the cat"], params={"max_new_tokens": 8}) == [wanted]
+    assert loaded.predict(["the cat"], params={"max_new_tokens": 8, "chat": False}) != [wanted]
