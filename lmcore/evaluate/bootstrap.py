@@ -93,6 +93,44 @@ def unpaired_difference(
     return Interval(value, float(low), float(high))
 
 
+def bootstrap_sums(
+    rows: NDArray[Any],
+    score: Callable[[Floats], Floats],
+    *,
+    num_resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """Any score that is a function of sums over documents, with its interval.
+
+    Args:
+        rows: some numbers per document, (N, C).
+        score: sums of the columns, (R, C), to R scores; one that is not finite counts in no interval.
+
+    Raises:
+        ValueError: no documents.
+    """
+    each = np.asarray(rows, dtype=np.float64)
+    if each.ndim != 2 or not len(each):
+        raise ValueError(f"expected some numbers per document, got the shape {each.shape}")
+    value = float(score(each.sum(axis=0, keepdims=True))[0])
+    if len(each) < 2:
+        return Interval(value, None, None)
+    random = np.random.RandomState(seed % (1 << 32))  # frozen for good, see below
+    many = max(1, CHUNK // each.size)
+    scores = []
+    for begin in range(0, num_resamples, many):
+        drawn = random.randint(0, len(each), size=(min(many, num_resamples - begin), len(each)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores.append(score(each[drawn].sum(axis=1)))
+    found = np.concatenate(scores)
+    found = found[np.isfinite(found)]
+    if not len(found):
+        return Interval(value, None, None)
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
+
+
 def _checked(numerators: NDArray[Any], denominators: NDArray[Any]) -> tuple[Floats, Floats]:
     above, below = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
     if above.shape != below.shape or above.ndim != 1 or not len(above):

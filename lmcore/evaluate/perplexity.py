@@ -24,6 +24,8 @@ from torch import Tensor
 from lmcore.runtime import usable_cores
 
 Progress = Callable[[int, int], None]
+ROWS = 256
+"""Tokens whose logits are widened to float32 at a time: as many as stay in a processor's caches."""
 Logits = Callable[[Tensor], Tensor]
 """(B, T) token ids to (B, T, V) logits."""
 
@@ -125,6 +127,10 @@ def _score(
     on_device = torch.from_numpy(tokens).to(device)
     inputs, targets = on_device[:, :-1], on_device[:, 1:]  # (B, T) each
     with torch.no_grad():
-        scores = logits(inputs).flatten(0, 1).float()  # (B * T, V)
-        nats = torch.nn.functional.cross_entropy(scores, targets.flatten(), reduction="none")
-    return nats.view(targets.shape).double().cpu().numpy()
+        scores = logits(inputs).flatten(0, 1)  # (B * T, V)
+        pieces = zip(torch.split(scores, ROWS), torch.split(targets.flatten(), ROWS), strict=True)
+        nats = [
+            torch.nn.functional.cross_entropy(some.float(), wanted, reduction="none")
+            for some, wanted in pieces
+        ]
+    return torch.cat(nats).view(targets.shape).double().cpu().numpy()

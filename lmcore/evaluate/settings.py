@@ -10,8 +10,8 @@ from lmcore.config import Config
 from lmcore.runtime import resolve_device, resolve_precision
 
 
-class EvaluateConfig(Config):
-    """How to score a model on the test side, and what to let it write."""
+class ScoringConfig(Config):
+    """How the text of a side is scored."""
 
     context_tokens: int | None = Field(None, ge=1)
     """How many tokens the model looks back at most; None: as many as it was trained on."""
@@ -24,12 +24,6 @@ class EvaluateConfig(Config):
     """Bootstrap resamples behind each 95 % interval."""
     seed: int = Field(0, ge=0)
     """Of the resampling and of the samples drawn."""
-    prompts: tuple[str, ...] = ("The", "She said", "In the beginning")
-    """What the model is asked to go on from, once greedily and once by chance."""
-    sample_tokens: int = Field(64, ge=1)
-    """Tokens written after each prompt."""
-    temperature: float = Field(0.8, gt=0)
-    """Of the samples drawn by chance; the greedy ones have none."""
     precision: Literal["auto", "bf16", "fp32"] = "fp32"
     """fp32 gives the same digits on more machines; bf16 is faster where the processor has it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -50,3 +44,59 @@ class EvaluateConfig(Config):
         return self.model_copy(
             update={"device": device, "precision": resolve_precision(self.precision, device)}
         )
+
+
+class EvaluateConfig(ScoringConfig):
+    """How to score a model on the test side, and what to let it write."""
+
+    prompts: tuple[str, ...] = ("The", "She said", "In the beginning")
+    """What the model is asked to go on from, once greedily and once by chance."""
+    sample_tokens: int = Field(64, ge=1)
+    """Tokens written after each prompt."""
+    temperature: float = Field(0.8, gt=0)
+    """Of the samples drawn by chance; the greedy ones have none."""
+
+
+class ComparisonConfig(ScoringConfig):
+    """How to score several models on the same text, and what to let each of them write."""
+
+    context_tokens: int | None = Field(None, ge=1)
+    """How many tokens each model looks back at most; None: as many as all of them were trained on."""
+    stride: int | None = Field(None, ge=1)
+    """How far the window moves: smaller gives each token more context, lower perplexity and more work.
+
+    None: three quarters of the context. Every token behind a document's first window then sees a quarter of
+    the context or more. All models read the same windows, so that more context would change what they score,
+    but hardly by how much they differ.
+    """
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """bf16 where the processor has it: about twice as fast, and far more exact than the documents can tell
+    models apart. fp32 gives the same digits on more machines."""
+    prompts: tuple[str, ...] = ("The", "She said")
+    """What each model is asked to go on from, greedily, so that their answers stand side by side."""
+    sample_tokens: int = Field(48, ge=1)
+    """Tokens written after each prompt."""
+
+
+class ExamConfig(Config):
+    """How models answer the questions of a held-out side, and how their answers are marked."""
+
+    max_new_tokens: int = Field(128, ge=1)
+    """Where an answer is cut that does not end; an exercise whose longest right answer is shorter cuts soon
+    behind that."""
+    items_per_exercise: int | None = Field(None, ge=1)
+    """Ask only so many questions of each exercise, the first ones; None: all."""
+    is_stemmed: bool = True
+    """ROUGE counts words of one English stem as the same, as papers mostly do."""
+    rouge_tokenizer: Literal["ascii", "unicode"] = "unicode"
+    """`unicode` knows the words of any script; `ascii` is rouge-score's, for which most scripts have none."""
+    num_resamples: int = Field(1_000, ge=1)
+    """Bootstrap resamples behind each 95 % interval."""
+    seed: int = Field(0, ge=0)
+    """Of the resampling and of baselines that guess."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute: `auto` takes a GPU if there is one."""
+
+    def resolved(self) -> Self:
+        """The same settings with this machine's device in place of `auto`."""
+        return self.model_copy(update={"device": resolve_device(self.device)})

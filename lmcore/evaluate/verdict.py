@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -51,10 +52,11 @@ def compare_reports(first: Path, second: Path, *, num_resamples: int = 1000, see
     num_bytes = np.array([ours[digest][1] for digest in digests])
     difference = paired_difference(our_bits, their_bits, num_bytes, num_resamples=num_resamples, seed=seed)
     scores = [float(bits.sum() / num_bytes.sum()) for bits in (our_bits, their_bits)]
-    return _judge(difference, scores, len(digests))
+    return judge(difference, scores, len(digests))
 
 
-def _judge(difference: Interval, scores: list[float], documents: int) -> Verdict:
+def judge(difference: Interval, scores: Sequence[float], documents: int) -> Verdict:
+    """What the difference of two scores in bits per byte, and its interval over documents, allow to say."""
     value, low, high = difference
     told = f"{scores[0]:.4f} against {scores[1]:.4f} bits per byte"
     if low is None or high is None:

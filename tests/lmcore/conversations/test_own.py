@@ -1,0 +1,124 @@
+import json
+from collections import Counter, defaultdict
+
+import pytest
+
+from lmcore.chat.conversation import Conversation
+from lmcore.conversations.records import read_exercises, read_side
+from lmcore.conversations.settings import ConversationsConfig
+from lmcore.conversations.sides import choose_sides
+from lmcore.conversations.write import own_name, write_conversations
+from lmcore.corpus.words import stream
+
+SIDES = ("train", "validation", "test")
+SHARES = ConversationsConfig(exercises=[], validation_share=0.2, test_share=0.2)
+
+
+def ask(question, answer="Yes."):
+    return Conversation(
+        messages=[{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    )
+
+
+def words(number):
+    """Ten words that no other number shares."""
+    return " ".join(f"w{value % 10**9}" for value in stream(number, 10).tolist())
+
+
+@pytest.fixture(scope="module")
+def empty(make_sides, tmp_path_factory):
+    """A corpus without a document."""
+    return make_sides(tmp_path_factory.mktemp("empty"), [], [], [])
+
+
+def write_own(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_sides_get_their_shares_and_hang_on_the_content_alone():
+    conversations = [ask(words(number)) for number in range(1000)]
+    sides = choose_sides(conversations, 0.2, 0.1)
+    counts = Counter(sides)
+    assert 150 < counts["validation"] < 250
+    assert 65 < counts["test"] < 135
+    assert choose_sides(conversations[::-1], 0.2, 0.1) == sides[::-1]
+    assert choose_sides(conversations[:50], 0.2, 0.1) == sides[:50]
+
+
+def test_prompts_that_are_alike_stand_on_one_side_whatever_the_answers():
+    conversations, family = [], []
+    for number in range(60):
+        text = words(number)
+        variants = [text, text.upper() + "!", f"  {text}\n", text + " please", text]
+        conversations += [ask(each, f"answer {place}") for place, each in enumerate(variants)]
+        family += [number] * len(variants)
+    by_family = defaultdict(set)
+    for number, side in zip(family, choose_sides(conversations, 0.3, 0.3), strict=True):
+        by_family[number].add(side)
+    assert all(len(sides) == 1 for sides in by_family.values())
+    counts = Counter(side for sides in by_family.values() for side in sides)
+    assert all(counts[side] > 8 for side in SIDES)  # 24, 18 and 18 are to be expected
+
+
+def test_the_wording_of_a_task_makes_no_family_of_all_its_questions():
+    wording = (
+        "You are given a review of a film. Say in one word whether the writer liked it or not. The review:"
+    )
+    conversations = [ask(f"{wording}\n\n{words(number)}") for number in range(200)]
+    assert len(set(choose_sides(conversations, 0.2, 0.2))) == 3
+
+
+def test_prompts_without_a_word_have_sides_too():
+    assert len(choose_sides([ask("?!"), ask("..."), ask("a")], 0.2, 0.2)) == 3
+
+
+def test_own_conversations_are_an_exercise_called_as_their_file(empty, tmp_path):
+    own = write_own(
+        tmp_path / "Support questions.jsonl",
+        [{"prompt": words(n), "completion": words(-n)} for n in range(1, 81)],
+    )
+    facts = write_conversations(empty, [own], tmp_path / "out", SHARES)
+    exercise = read_exercises(tmp_path / "out")["support_questions"]
+    assert (exercise.claim, exercise.answers) == ("generalisation", "free")
+    assert sum(exercise.sides[side].conversations for side in SIDES) == 80
+    assert facts["support_questions_train"] == exercise.sides["train"].conversations > 0
+    for side in SIDES:
+        for record in read_side(tmp_path / "out", side):
+            assert (record.document, record.source) == (record.id, "Support questions.jsonl")
+
+
+def test_few_distinct_answers_are_labels_and_copies_are_left_out(empty, tmp_path):
+    rows = [{"prompt": words(number), "completion": ["good", "bad"][number % 2]} for number in range(80)]
+    own = write_own(tmp_path / "reviews.jsonl", rows + rows[:5])
+    write_conversations(empty, [own], tmp_path / "out", SHARES)
+    exercise = read_exercises(tmp_path / "out")["reviews"]
+    assert exercise.answers == "label"
+    assert set(exercise.sides["train"].answers) == {"good", "bad"}
+    assert exercise.note == "5 copies were left out"
+
+
+def test_a_side_without_conversations_is_told(empty, tmp_path):
+    own = write_own(tmp_path / "few.jsonl", [{"prompt": "a", "completion": "b"}])
+    write_conversations(
+        empty, [own], tmp_path / "out", ConversationsConfig(exercises=[], test_share=0, validation_share=0)
+    )
+    assert "nothing on the sides validation, test" in read_exercises(tmp_path / "out")["few"].note
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a b-c.jsonl", "a_b_c"), ("Fragen.jsonl.gz", "fragen"), ("质.jsonl", "own")]
+)
+def test_names_of_own_exercises_are_plain(tmp_path, name, expected):
+    assert own_name(tmp_path / name) == expected
+
+
+def test_two_exercises_of_one_name_and_empty_files_are_refused(empty, tmp_path):
+    first = write_own(tmp_path / "a.jsonl", [{"prompt": "a", "completion": "b"}])
+    (tmp_path / "other").mkdir()
+    second = write_own(tmp_path / "other" / "a.jsonl", [{"prompt": "c", "completion": "d"}])
+    with pytest.raises(ValueError, match="two exercises are called 'a'; rename"):
+        write_conversations(empty, [first, second], tmp_path / "out", SHARES)
+    with pytest.raises(ValueError, match="no conversation in it"):
+        write_conversations(empty, [write_own(tmp_path / "none.jsonl", [])], tmp_path / "out", SHARES)
+    assert not (tmp_path / "out").exists()
