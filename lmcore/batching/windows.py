@@ -45,16 +45,23 @@ class TrainingWindows:
 
     def batch(self, step: int, batch_size: int) -> Tokens:
         """The tokens of a step counted from 0, (B, T+1): inputs are [:, :-1], targets [:, 1:]."""
-        tokens = np.empty((batch_size, self.context_tokens + 1), dtype=np.int64)
-        for row, first in zip(tokens, self.starts(step, batch_size), strict=True):
-            self._read_ring(int(first), row)
+        return self.windows(step * batch_size, batch_size)
+
+    def windows(self, first: int, count: int) -> Tokens:
+        """`count` windows from number `first` of the run on, (count, T+1)."""
+        tokens = np.empty((count, self.context_tokens + 1), dtype=np.int64)
+        for row, start in zip(tokens, self._starts(first, count), strict=True):
+            self._read_ring(int(start), row)
         return tokens
 
     def starts(self, step: int, batch_size: int) -> NDArray[np.int64]:
         """Where in the stream each window of a step begins, (B,)."""
-        numbers = np.arange(step * batch_size, (step + 1) * batch_size, dtype=np.int64)
+        return self._starts(step * batch_size, batch_size)
+
+    def _starts(self, first: int, count: int) -> NDArray[np.int64]:
+        numbers = np.arange(first, first + count, dtype=np.int64)
         epochs, positions = np.divmod(numbers, self.num_windows)
-        starts = np.empty(batch_size, dtype=np.int64)
+        starts = np.empty(count, dtype=np.int64)
         for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
             chosen = epochs == epoch
             order = Permutation(self.num_windows, "windows", self.seed, epoch)

@@ -27,10 +27,18 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(config.width, config.hidden_width)
 
     def forward(
-        self, x: Tensor, cosine: Tensor, sine: Tensor, cache: KVCache | None = None, layer: int = 0
+        self,
+        x: Tensor,
+        cosine: Tensor,
+        sine: Tensor,
+        cache: KVCache | None = None,
+        layer: int = 0,
+        is_wanted: Tensor | None = None,
     ) -> Tensor:
-        """(B, T, D) -> (B, T, D)."""
+        """(B, T, D) -> (B, T, D), or (N, D): the N tokens that is_wanted (B, T) marks, if others are done."""
         x = x + self.attention(self.attention_norm(x), cosine, sine, cache, layer)
+        if is_wanted is not None:
+            x = x[is_wanted]
         return x + self.feed_forward(self.feed_forward_norm(x))
 
 
@@ -54,21 +62,30 @@ class Transformer(nn.Module):
         logits: Tensor = self.to_logits(self.read(tokens, cache))
         return logits
 
-    def loss(self, tokens: Tensor) -> Tensor:
-        """Summed negative log-likelihood (nats) of all tokens but the first: (B, T + 1) -> float32 scalar."""
-        hidden = self.read(tokens[:, :-1]).flatten(0, 1)  # (N, D)
-        return linear_cross_entropy(hidden, self.to_logits.weight, tokens[:, 1:].flatten())
+    def loss(self, tokens: Tensor, is_counted: Tensor | None = None) -> Tensor:
+        """Summed negative log-likelihood (nats) of all tokens but the first: (B, T + 1) -> float32 scalar.
 
-    def read(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
-        """What the model makes of the text up to each token: (B, T) -> (B, T, D), for the output layer."""
+        With is_counted (B, T) only of the targets [:, 1:] that it marks; no others reach the output layer.
+        """
+        hidden = self.read(tokens[:, :-1], is_wanted=is_counted)  # (B, T, D) or (N, D)
+        targets = tokens[:, 1:].flatten() if is_counted is None else tokens[:, 1:][is_counted]
+        return linear_cross_entropy(hidden.flatten(0, -2), self.to_logits.weight, targets)
+
+    def read(self, tokens: Tensor, cache: KVCache | None = None, is_wanted: Tensor | None = None) -> Tensor:
+        """What the model makes of the text up to each token: (B, T) -> (B, T, D), for the output layer.
+
+        With is_wanted (B, T) only of the N tokens that it marks: -> (N, D); the others are dropped where no
+        token reads another any more, before the last feed-forward.
+        """
         start, num_tokens = (0 if cache is None else cache.num_tokens), tokens.shape[1]
         if cache is not None:
             cache.check_room(num_tokens)
         x = self.embedding(tokens)
         cosine, sine = rotary_angles(start + num_tokens, self.config.head_width, self.config.rope_theta)
         cosine, sine = cosine[start:].to(x), sine[start:].to(x)  # each (T, K/2)
+        last = len(self.blocks) - 1
         for layer, block in enumerate(self.blocks):
-            x = block(x, cosine, sine, cache, layer)
+            x = block(x, cosine, sine, cache, layer, is_wanted if layer == last else None)
         if cache is not None:
             cache.advance(num_tokens)
         x = self.norm(x)

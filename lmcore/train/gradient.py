@@ -16,6 +16,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from lmcore.train.batch import Batch, Rows
 from lmcore.train.precision import WorkingModel
 
 Item = TypeVar("Item")
@@ -65,25 +66,23 @@ def open_lanes(number: int) -> Iterator[Lanes]:
         torch.set_num_threads(threads_before)
 
 
-def batch_gradient(
-    working: WorkingModel, tokens: Tensor, micro_batch_size: int, lanes: Lanes
-) -> tuple[float, list[Tensor]]:
-    """Mean loss (nats per token) of tokens (B, T + 1), and its gradients in float32, one per weight.
+def batch_gradient(working: WorkingModel, batch: Batch, lanes: Lanes) -> tuple[float, list[Tensor]]:
+    """Mean loss (nats per counted target) of a batch, and its gradients in float32, one per trained weight.
 
-    Every token counts the same, however the batch is cut: losses are summed and divided once.
+    Every counted target weighs the same, however the batch is cut: losses are summed and divided once.
     """
-    num_targets = tokens.shape[0] * (tokens.shape[1] - 1)
+    device = working.weights[0].device
     total = torch.zeros((), dtype=torch.float64)
     sums = [torch.zeros_like(weight, dtype=torch.float32) for weight in working.weights]
 
-    def one_pass(rows: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
-        loss = working.model.loss(rows)
+    def one_pass(rows: Rows) -> tuple[Tensor, Sequence[Tensor]]:
+        loss = working.model.loss(*rows.to(device))
         return loss.detach(), torch.autograd.grad(loss, working.weights)
 
-    for loss, gradients in lanes.map(one_pass, torch.split(tokens, micro_batch_size)):
+    for loss, gradients in lanes.map(one_pass, batch.passes):
         total += loss.double().cpu()
         for summed, gradient in zip(sums, gradients, strict=True):
             summed += gradient
     for summed in sums:
-        summed /= num_targets
-    return float(total) / num_targets, sums
+        summed /= batch.num_targets
+    return float(total) / batch.num_targets, sums

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from lmcore.train.adamw import AdamW
 from lmcore.train.gradient import Lanes
 from lmcore.train.muon import muon_direction
-from lmcore.train.settings import TrainConfig
+from lmcore.train.precision import trained
+from lmcore.train.settings import Descent
 
 MUON_MOMENTUM = 0.95
 
@@ -18,13 +19,13 @@ State = dict[str, Tensor]
 
 
 class Optimizer:
-    """Moves a model's weights against their gradients, and remembers what its rules need."""
+    """Moves a model's trained weights against their gradients, and remembers what its rules need."""
 
-    def __init__(self, model: nn.Module, config: TrainConfig) -> None:
+    def __init__(self, model: nn.Module, config: Descent) -> None:
         """Share out the weights; the settings name the rule for the matrices inside the blocks."""
         self._config = config
         self._narrow = torch.float32 if config.precision == "fp32" else torch.bfloat16
-        self._weights = dict(model.named_parameters())
+        self._weights = trained(model)
         matrices = [name for name, weight in self._weights.items() if is_block_matrix(name, weight)]
         is_muon = config.optimizer == "muon"
         self._momenta = {name: torch.zeros_like(self._weights[name]) for name in matrices if is_muon}
@@ -35,7 +36,7 @@ class Optimizer:
 
     @torch.no_grad()
     def update(self, gradients: Sequence[Tensor], rate: float, lanes: Lanes) -> None:
-        """Take one step with a gradient for each weight, in the model's order."""
+        """Take one step with a gradient for each trained weight, in the model's order."""
         named = dict(zip(self._weights, gradients, strict=True))
         for adamw in self._adamw:
             adamw.update(named, rate)

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-import torch
-
+from lmcore.batching.mixture import MixtureWindows, normalized, source_streams
 from lmcore.batching.token_shards import TokenShards
+from lmcore.batching.windows import TrainingWindows, ValidationWindows
 from lmcore.config import canonical
 from lmcore.interop.hugging_face import save_folder
-from lmcore.lineage import digest_of, file_digest
+from lmcore.lineage import Facts, digest_of, file_digest
 from lmcore.models.transformer import Transformer
 from lmcore.tokenizers.tokenizer import Tokenizer
-from lmcore.train.checkpoint import Checkpoint, load_latest, sync_file
-from lmcore.train.gradient import Lanes, open_lanes
+from lmcore.train.base import base_digest, check_tokenizer, load_base
+from lmcore.train.batch import HeldOutWindows, WindowBatches
+from lmcore.train.folder import RESUME, complete
+from lmcore.train.gradient import Lanes
 from lmcore.train.journal import Journals
-from lmcore.train.loop import Best, Run, train
+from lmcore.train.loop import Run
 from lmcore.train.optimizer import Optimizer
 from lmcore.train.precision import WorkingModel
-from lmcore.train.settings import PretrainRequest
-from lmcore.train.validation import Score
-
-FACTS = "facts.json"
-RESUME = "resume"
-
-Facts = dict[str, int | float | str]
+from lmcore.train.settings import PretrainRequest, TrainConfig
+from lmcore.train.validation import Part, Samples
 
 
 def pretrain(
@@ -45,139 +35,108 @@ def pretrain(
     threads and interruptions.
 
     Raises:
-        ValueError: shards and tokenizer do not match or are damaged, a side is too small, the folder holds
-            another run, or the loss became NaN (TrainingError).
+        ValueError: shards, tokenizer and base do not match or are damaged, a side is too small, the folder
+            holds another run, or the loss became NaN (TrainingError).
         Interrupted: a stop was wanted, or `stop_after` is reached; the same request goes on from there.
     """
-    request = request.model_copy(update={"train": request.train.resolved()})
+    config = request.train.resolved()
     tokenizer = Tokenizer.load(request.tokenizer)
     shards = TokenShards(request.shards, tokenizer.digest)
-    identity = _identity(request)
-    facts = _finished(request.out, identity)
-    if facts is None:
-        checkpoint = load_latest(request.out / RESUME, identity)
-        sizes = checkpoint.numbers["journals"] if checkpoint else {}
-        num_lanes = request.threads if request.train.device == "cpu" else 1
-        with _deterministic(), Journals(request.out, sizes) as journals, open_lanes(num_lanes) as lanes:
-            run = _prepare(request, identity, tokenizer, shards, journals, lanes)
-            if checkpoint:
-                _take_up(run, checkpoint)
-            train(run, request.stop_after, is_stop_wanted, progress)
-            facts = _finish(run, request)
-    shutil.rmtree(request.out / RESUME, ignore_errors=True)
-    return facts
+    model = _model(request, tokenizer).to(config.device)
+    training = _training(shards, model.config.context_tokens, config)
+
+    def prepare(journals: Journals, lanes: Lanes) -> Run:
+        return Run(
+            config=config,
+            schedule=config.schedule,
+            identity=identity,
+            model=model,
+            working=WorkingModel(model, "fp32" if config.precision == "fp32" else "bf16"),
+            optimizer=Optimizer(model, config),
+            training=WindowBatches(training, config.batch_size, config.micro_batch_size),
+            validation=_validation(shards, model.config.context_tokens, config),
+            samples=_samples(tokenizer, config),
+            lanes=lanes,
+            journals=journals,
+            resume_folder=request.out / RESUME,
+            checkpoint_seconds=request.checkpoint_seconds,
+            is_continued=request.base is not None,
+        )
+
+    def save(run: Run) -> Facts:
+        save_folder(run.model, request.tokenizer, request.out)
+        return _epochs(training, run.step * config.batch_size)
+
+    identity = _identity(request, model, config)
+    return complete(request, config.device, identity, prepare, save, is_stop_wanted, progress)
 
 
-def _identity(request: PretrainRequest) -> str:
+def _identity(request: PretrainRequest, model: Transformer, config: TrainConfig) -> str:
     """Digest of what decides the bits: settings and data, no paths and no thread count."""
     # The index holds the digests of all shards and of the tokenizer.
     data = file_digest(request.shards / "index.json")
-    return digest_of({"model": canonical(request.model), "train": canonical(request.train), "data": data})
-
-
-def _prepare(
-    request: PretrainRequest,
-    identity: str,
-    tokenizer: Tokenizer,
-    shards: TokenShards,
-    journals: Journals,
-    lanes: Lanes,
-) -> Run:
-    """A run at step 0."""
-    config, context_tokens = request.train, request.model.context_tokens
-    model = Transformer(request.model, tokenizer.vocab_size, config.seed).to(config.device)
-    return Run(
-        config=config,
-        identity=identity,
-        model=model,
-        working=WorkingModel(model, "fp32" if config.precision == "fp32" else "bf16"),
-        optimizer=Optimizer(model, config),
-        training=shards.windows("train", context_tokens, config.seed),
-        validation=shards.validation_windows(context_tokens, max_tokens=config.validation_tokens),
-        tokenizer=tokenizer,
-        lanes=lanes,
-        journals=journals,
-        resume_folder=request.out / RESUME,
-        checkpoint_seconds=request.checkpoint_seconds,
+    base = request.base and base_digest(request.base)
+    return digest_of(
+        {"model": canonical(model.config), "base": base, "train": canonical(config), "data": data}
     )
 
 
-@torch.no_grad()
-def _take_up(run: Run, checkpoint: Checkpoint) -> None:
-    """Put a run where a checkpoint was taken."""
-    weights, numbers = checkpoint.of_kind("model"), checkpoint.numbers
-    for name, weight in run.model.named_parameters():
-        weight.copy_(weights[name])
-    run.working.refresh()
-    run.optimizer.load_state(checkpoint.of_kind("optimizer"))
-    run.step, run.loss = checkpoint.step, numbers["loss"]
-    if best := numbers["best"]:
-        score = Score(best["loss"], best["bits_per_byte"])
-        run.best = Best(best["step"], score, checkpoint.of_kind("best"), best["looks_since"])
+def _model(request: PretrainRequest, tokenizer: Tokenizer) -> Transformer:
+    if request.base is not None:
+        check_tokenizer(request.base, tokenizer)
+        return load_base(request.base, request.model)
+    assert request.model is not None, "a request has one or the other"
+    return Transformer(request.model, tokenizer.vocab_size, request.train.seed)
 
 
-@torch.no_grad()
-def _finish(run: Run, request: PretrainRequest) -> Facts:
-    """Write the best weights as a model folder, and the facts as the last file."""
-    for name, weight in run.model.named_parameters():
-        weight.copy_(run.best.weights[name])
-    save_folder(run.model, request.tokenizer, request.out)
-    num_tokens = run.step * run.config.batch_size * run.training.context_tokens
-    facts: Facts = {
-        "identity": run.identity,
-        "steps": run.step,
-        "tokens": num_tokens,
-        "epochs": num_tokens / run.training.stream.num_tokens,
-        "parameters": sum(weight.numel() for weight in run.model.parameters()),
-        "training_loss": run.loss,
-        "best_step": run.best.step,
-        "validation_loss": run.best.score.loss,
-        "validation_perplexity": math.exp(run.best.score.loss),
-        "validation_bits_per_byte": run.best.score.bits_per_byte,
-        "precision": run.config.precision,
-        "device": run.config.device,
-    }
-    run.journals.sync()
-    _write_whole(request.out / FACTS, json.dumps(facts, indent=2, sort_keys=True) + "\n")
-    return facts
+def _training(
+    shards: TokenShards, context_tokens: int, config: TrainConfig
+) -> TrainingWindows | MixtureWindows:
+    if config.mixture is None:
+        return shards.windows("train", context_tokens, config.seed)
+    return MixtureWindows(source_streams(shards, "train"), config.mixture, context_tokens, config.seed)
 
 
-def _finished(out: Path, identity: str) -> Facts | None:
-    """The facts of a run that has already been brought to its end here.
+def _validation(shards: TokenShards, context_tokens: int, config: TrainConfig) -> list[Part]:
+    """The held-out text; of a mixture each source's, with the share that it has in the training.
 
     Raises:
-        ValueError: it was another run.
+        ValueError: a source of the mixture has no held-out text.
     """
-    try:
-        facts: Facts = json.loads((out / FACTS).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    if facts["identity"] != identity:
-        raise ValueError(f"{out} holds a model of other settings or data; choose another folder or remove it")
+    num_tokens = config.validation_tokens
+    if config.mixture is None:
+        windows = shards.validation_windows(context_tokens, max_tokens=num_tokens)
+        return [Part(HeldOutWindows(windows, config.micro_batch_size))]
+    streams = source_streams(shards, "validation")
+    parts = []
+    for name, share in normalized(config.mixture).items():
+        if name not in streams:
+            raise ValueError(
+                f"mixture: the validation side holds no text of '{name}' to choose the best weights by; "
+                f"raise the split's validation_share, or leave that source out"
+            )
+        most = None if num_tokens is None else max(1, round(num_tokens * share))
+        windows = ValidationWindows(streams[name], context_tokens, shards.eos_id, shards.token_bytes, most)
+        parts.append(Part(HeldOutWindows(windows, config.micro_batch_size), share))
+    return parts
+
+
+def _samples(tokenizer: Tokenizer, config: TrainConfig) -> Samples:
+    return Samples(
+        prompts=[(text, tokenizer.encode(text) or [tokenizer.eos_id]) for text in config.sample_prompts],
+        tokenizer=tokenizer,
+        stop_ids=[tokenizer.eos_id],
+        max_tokens=config.sample_tokens,
+        temperature=config.sample_temperature,
+        seed=config.seed,
+    )
+
+
+def _epochs(training: TrainingWindows | MixtureWindows, num_windows: int) -> Facts:
+    """How often the text was seen; of a mixture each source's tokens and epochs."""
+    if isinstance(training, TrainingWindows):
+        return {"epochs": num_windows * training.context_tokens / training.stream.num_tokens}
+    facts: dict[str, int | float | str] = {}
+    for name, (num_tokens, epochs) in training.drawn(num_windows).items():
+        facts |= {f"{name}_tokens": num_tokens, f"{name}_epochs": epochs}
     return facts
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    scratch = path.parent / RESUME / path.name
-    scratch.parent.mkdir(exist_ok=True)
-    scratch.write_text(text, encoding="utf-8")
-    sync_file(scratch)
-    scratch.rename(path)
-    sync_file(path.parent)
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """Only kernels that give the same bits each time (on a GPU: where there is one)."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    was_on = torch.are_deterministic_algorithms_enabled()
-    memory: Any = torch.utils.deterministic
-    filled = memory.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
-    memory.fill_uninitialized_memory = False  # it costs time and is for finding bugs
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(was_on)
-        memory.fill_uninitialized_memory = filled

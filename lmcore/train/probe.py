@@ -14,6 +14,7 @@ import time
 import torch
 
 from lmcore.models.transformer import Transformer
+from lmcore.train.batch import Batch, Rows
 from lmcore.train.gradient import batch_gradient, open_lanes
 from lmcore.train.optimizer import Optimizer, clip_gradients
 from lmcore.train.precision import WorkingModel
@@ -27,12 +28,15 @@ def probe(request: ProbeRequest) -> dict[str, float]:
     working = WorkingModel(model, "fp32" if config.precision == "fp32" else "bf16")
     optimizer = Optimizer(model, config)
     size = (config.batch_size, request.model.context_tokens + 1)
-    tokens = torch.randint(request.vocab_size, size, device=config.device)
+    tokens = torch.randint(request.vocab_size, size)
+    num_targets = tokens[:, 1:].numel()
+    passes = [Rows(rows) for rows in torch.split(tokens, config.micro_batch_size)]
+    batch = Batch(passes, num_targets, num_targets)
     seconds = []
     with open_lanes(request.threads if config.device == "cpu" else 1) as lanes:
         for _ in range(request.steps + 1):
             began = time.perf_counter()
-            _, gradients = batch_gradient(working, tokens, config.micro_batch_size, lanes)
+            _, gradients = batch_gradient(working, batch, lanes)
             clip_gradients(gradients, config.clip_norm)
             optimizer.update(gradients, config.peak_learning_rate, lanes)
             working.refresh()

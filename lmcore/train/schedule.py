@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
-from lmcore.train.settings import TrainConfig
 
+class Schedule(NamedTuple):
+    """A straight line up to the peak, then a cosine down to a share of it (Loshchilov & Hutter 2017)."""
 
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """The rate of a step counted from 0: a straight line up to the peak, then a cosine down to its share.
+    steps: int
+    warmup_steps: int
+    peak_rate: float
+    last_share: float
 
-    The first step takes peak / warmup_steps, step warmup_steps - 1 the peak, the last the smallest rate
-    (Loshchilov & Hutter 2017).
-    """
-    if step < config.warmup_steps:
-        return config.peak_learning_rate * (step + 1) / config.warmup_steps
-    top = max(config.warmup_steps - 1, 0)
-    progress = min(1.0, (step - top) / max(1, config.steps - 1 - top))
-    share = config.min_learning_rate_share
-    return config.peak_learning_rate * (share + (1 - share) * (1 + math.cos(math.pi * progress)) / 2)
+    def rate(self, step: int) -> float:
+        """The rate of a step counted from 0.
+
+        The first step takes peak_rate / warmup_steps, step warmup_steps - 1 the peak, the last its share.
+        """
+        if step < self.warmup_steps:
+            return self.peak_rate * (step + 1) / self.warmup_steps
+        top = max(self.warmup_steps - 1, 0)
+        progress = min(1.0, (step - top) / max(1, self.steps - 1 - top))
+        share = self.last_share
+        return self.peak_rate * (share + (1 - share) * (1 + math.cos(math.pi * progress)) / 2)

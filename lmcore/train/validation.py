@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
-from lmcore.batching.windows import ValidationWindows
 from lmcore.generate.decode import generate
 from lmcore.models.transformer import Transformer
 from lmcore.tokenizers.tokenizer import Tokenizer
+from lmcore.train.batch import HeldOut, Rows
 from lmcore.train.gradient import Lanes
-from lmcore.train.settings import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -23,37 +21,60 @@ class Score:
     """How well held-out text was foreseen."""
 
     loss: float
-    """Mean negative log-likelihood in nats per token."""
+    """Mean negative log-likelihood in nats per counted token."""
 
     bits_per_byte: float
     """The same text's cost in bits per UTF-8 byte, which does not depend on the tokenizer."""
 
 
-def validate(model: Transformer, windows: ValidationWindows, micro_batch_size: int, lanes: Lanes) -> Score:
-    """Score every window once; sums are over tokens, not means of batch means.
+class Part(NamedTuple):
+    """Held-out text and the share of the score that its tokens have; the shares of all parts sum to one."""
+
+    text: HeldOut
+    share: float = 1.0
+
+
+def validate(model: Transformer, parts: Sequence[Part], lanes: Lanes) -> Score:
+    """Score every part once; sums are over tokens, not means of batch means.
 
     It runs in the precision that the model computes with, on one thread a pass.
     """
-    device = model.embedding.weight.device
+    device = next(model.parameters()).device
+    num_targets = sum(part.text.num_targets for part in parts)
 
-    def nats(tokens: Tensor) -> float:
+    def nats(rows: Rows) -> float:
         with torch.inference_mode():
-            return float(model.loss(tokens))
+            return float(model.loss(*rows.to(device)))
 
-    batches = (torch.from_numpy(batch).to(device) for batch in windows.batches(micro_batch_size))
-    total = math.fsum(lanes.map(nats, batches))
-    return Score(total / windows.num_targets, total / (math.log(2) * windows.num_bytes))
+    cost = size = 0.0
+    for text, share in parts:
+        weight = share * (num_targets / text.num_targets)  # exactly 1 for a part that stands alone
+        cost += weight * math.fsum(lanes.map(nats, text.passes()))
+        size += weight * text.num_bytes
+    return Score(cost / num_targets, cost / (math.log(2) * size))
 
 
-def write_samples(model: Transformer, tokenizer: Tokenizer, config: TrainConfig) -> Iterator[dict[str, Any]]:
-    """What the model makes of each prompt: `{"prompt": ..., "text": ...}`, text being the continuation."""
-    for prompt in config.sample_prompts:
-        ids = generate(
-            model,
-            tokenizer.encode(prompt) or [tokenizer.eos_id],
-            config.sample_tokens,
-            temperature=config.sample_temperature,
-            seed=config.seed,
-            stop_ids=[tokenizer.eos_id],
-        )
-        yield {"prompt": prompt, "text": tokenizer.decode(ids)}
+@dataclass(frozen=True)
+class Samples:
+    """Texts that a model continues at each look."""
+
+    prompts: Sequence[tuple[str, Sequence[int]]]
+    """As they are told, and as they are read."""
+    tokenizer: Tokenizer
+    stop_ids: Sequence[int]
+    max_tokens: int
+    temperature: float
+    seed: int
+
+    def write(self, model: Transformer) -> Iterator[dict[str, Any]]:
+        """How the model goes on from each prompt: `{"prompt": ..., "text": ...}`."""
+        for prompt, ids in self.prompts:
+            new = generate(
+                model,
+                ids,
+                self.max_tokens,
+                temperature=self.temperature,
+                seed=self.seed,
+                stop_ids=self.stop_ids,
+            )
+            yield {"prompt": prompt, "text": self.tokenizer.decode(new)}

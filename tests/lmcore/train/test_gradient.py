@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from lmcore.models.settings import TransformerConfig
 from lmcore.models.transformer import Transformer
+from lmcore.train.batch import Batch, Rows
 from lmcore.train.gradient import batch_gradient, open_lanes
 from lmcore.train.precision import WorkingModel
 
@@ -18,7 +19,11 @@ def gradient(
 ) -> tuple[float, list[torch.Tensor]]:
     working = WorkingModel(Transformer(CONFIG, 90, seed=1), precision)  # type: ignore[arg-type]
     with open_lanes(num_lanes) as lanes:
-        return batch_gradient(working, TOKENS, micro_batch_size, lanes)
+        return batch_gradient(working, in_passes(micro_batch_size), lanes)
+
+
+def in_passes(size: int) -> Batch:
+    return Batch([Rows(rows) for rows in TOKENS.split(size)], TOKENS[:, 1:].numel(), TOKENS[:, 1:].numel())
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -206,12 +206,13 @@ def test_patience_stops_early_and_keeps_the_best(tmp_path: Path, request_at: Any
 
 def test_the_best_weights_are_the_ones_saved(tmp_path: Path, request_at: Any, small_shards: Path):
     from lmcore.batching.token_shards import TokenShards
+    from lmcore.train.batch import HeldOutWindows
     from lmcore.train.gradient import Lanes
-    from lmcore.train.validation import validate
+    from lmcore.train.validation import Part, validate
 
     facts = pretrain(PretrainRequest.model_validate(request_at(tmp_path / "out", precision="fp32")))
     windows = TokenShards(small_shards).validation_windows(16, max_tokens=320)
-    score = validate(load_folder(tmp_path / "out"), windows, 2, Lanes(1))
+    score = validate(load_folder(tmp_path / "out"), [Part(HeldOutWindows(windows, 2))], Lanes(1))
     assert score.loss == pytest.approx(float(facts["validation_loss"]), abs=1e-6)
     assert score.bits_per_byte == pytest.approx(float(facts["validation_bits_per_byte"]), abs=1e-6)
 
