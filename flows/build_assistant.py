@@ -1,24 +1,62 @@
-"""source -> corpus -> tokenizer -> shards -> transformer -> scores -> registered model"""
+"""source -> corpus -> base -> branches -> merged, base -> full | LoRA -> chosen -> tested -> registered"""
 
 from __future__ import annotations
 
-from flows.evaluate import EvaluateExperiment, evaluate
-from flows.pretrain import pretrain
+from flows.evaluate import evaluate
+from flows.finetune import FinetuneExperiment, chat_models, finetune
+from flows.merge import JOINT, MergeExperiment, language_models, merge
+from flows.write_conversations import write_conversations
+from flows.write_shards import write_shards
 from tasks.artifacts import Registration
+from tasks.choose import choose_model
+from tasks.compare import compare_models
 from tasks.engine.flow import flow
+from tasks.examine import examine_models
 from tasks.register import register_model
 from tasks.settings import RegistrationConfig
 
 
-class BuildAssistantExperiment(EvaluateExperiment):
-    """The whole way, and the name that the model gets."""
+class BuildAssistantExperiment(FinetuneExperiment, MergeExperiment):
+    """The whole way, and the names that the models get."""
 
     registration: RegistrationConfig = RegistrationConfig()
+    """Of the language model; its name is the experiment's."""
+    assistant: RegistrationConfig = RegistrationConfig(is_chat=True)
+    """Of the model that answers; its name is the experiment's with `-assistant` behind it."""
+
+
+def release_language_model(experiment: BuildAssistantExperiment) -> Registration:
+    """The best of base, branches and merges by validation, tested beside all others and the joint control."""
+    models = language_models(experiment)
+    candidates = {called: model for called, model in models.items() if called != JOINT}
+    choice = choose_model(
+        list(candidates.values()), merge(experiment), tuple(candidates), name=experiment.name
+    )
+    test = compare_models(
+        list(models.values()), write_shards(experiment), tuple(models), "test",
+        experiment.comparison, name=f"{experiment.name}-test",
+    )  # fmt: skip
+    return register_model(
+        list(candidates.values()), choice, test, experiment.registration, name=experiment.name
+    )
+
+
+def release_assistant(experiment: BuildAssistantExperiment) -> Registration:
+    """The best way of finetuning by validation, tested beside the others and the base."""
+    models, name = chat_models(experiment), f"{experiment.name}-assistant"
+    candidates = {way: models[way] for way in experiment.finetune}
+    choice = choose_model(list(candidates.values()), finetune(experiment), tuple(candidates), name=name)
+    test = examine_models(
+        list(models.values()), write_conversations(experiment), tuple(models), "test",
+        experiment.exam, name=f"{experiment.name}-test",
+    )  # fmt: skip
+    return register_model(list(candidates.values()), choice, test, experiment.assistant, name=name)
 
 
 @flow
 def build_assistant(experiment: BuildAssistantExperiment) -> Registration:
-    """source -> corpus -> tokenizer -> shards -> transformer -> scores -> registered model"""
-    model = pretrain(experiment)
-    report = evaluate(experiment)
-    return register_model(model, report, experiment.registration, name=experiment.name)
+    """source -> corpus -> base -> branches -> merged, base -> full | LoRA -> chosen -> tested -> registered"""
+    experiment.split.require("test_share", "the test side is what models are scored on at the end")
+    evaluate(experiment)
+    release_language_model(experiment)
+    return release_assistant(experiment)

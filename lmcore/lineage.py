@@ -1,8 +1,11 @@
 """What a product is made of: content digests, and the manifest that tells how it came to be.
 
-A product is a folder with a `manifest.json`. Its digest covers the names and bytes of its files, except
-the manifest itself and `log/`, which holds what the clock wrote. The manifest is sealed by a digest of its
-own, so a changed byte in it is noticed like a changed byte anywhere else.
+A product is a folder with a `manifest.json`, in which nothing depends on the clock: made again, it has the
+same bytes. Its digest covers the names and bytes of the product's files. The manifest is sealed by a digest
+of its own, so a changed byte in it is noticed like a changed byte anywhere else.
+
+What the clock wrote lies beside: `provenance.json` (when, how long, by which runs) and `log/`. Both belong to
+the product without being part of it: lost or spoilt they are no damage, only unknown.
 """
 
 from __future__ import annotations
@@ -13,14 +16,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from lmcore.config import Config, canonical
 
 MANIFEST = "manifest.json"
+PROVENANCE = "provenance.json"
 LOG = "log"
-FORMAT = 1
+FORMAT = 2
 
 Facts = Mapping[str, int | float | str]
 """What a step says of its product in numbers and words: documents, tokens, losses."""
+
+
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class Damaged(ValueError):
@@ -52,8 +61,21 @@ class Manifest(Config):
     facts: dict[str, int | float | str]
     environment: dict[str, str]
     """Library versions and the kind of processor."""
-    provenance: dict[str, Any]
-    """When, how long, at what cost, by which runs and from which commit."""
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    """When, how long, at what cost, by which runs and from which commit; empty where that is not known."""
+
+    @property
+    def seal(self) -> str:
+        """Digest of all but the provenance: what a provenance names to say which product it tells of."""
+        return digest_of(self.document())
+
+    def document(self) -> dict[str, Any]:
+        """All but the provenance, in plain JSON types."""
+        return {name: value for name, value in canonical(self).items() if name != "provenance"}
+
+    def without_provenance(self) -> Manifest:
+        """The same product, of which nobody knows when and by whom it was made."""
+        return self.model_copy(update={"provenance": {}})
 
     @property
     def size(self) -> int:
@@ -78,31 +100,56 @@ def file_digest(path: Path) -> str:
 
 
 def list_product(folder: Path) -> list[str]:
-    """The files of a product as sorted relative POSIX paths, without the manifest."""
+    """The files of a product as sorted relative POSIX paths, without manifest, provenance and `log/`."""
     files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in files if name != MANIFEST)
+    beside = (MANIFEST, PROVENANCE)
+    return sorted(name for name in files if name not in beside and not name.startswith(f"{LOG}/"))
 
 
 def content_digest(files: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:
-    """Digest of (relative path, SHA-256) pairs; what lies under `log/` does not count."""
-    pairs = dict(files)
-    return digest_of({name: sha for name, sha in pairs.items() if not name.startswith(f"{LOG}/")})
+    """Digest of (relative path, SHA-256) pairs."""
+    return digest_of(dict(files))
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest with its seal; whoever calls this has written everything else before."""
-    document = canonical(manifest)
-    document["seal"] = digest_of(document)
-    (folder / MANIFEST).write_bytes(_spell(document))
+    """Write the provenance, then the manifest; whoever calls this has written everything else before."""
+    write_provenance(manifest, folder)
+    (folder / MANIFEST).write_bytes(seal_document(manifest.document()))
 
 
-def _spell(document: Mapping[str, Any]) -> bytes:
-    """The one way that a manifest is written, so that every byte of it is under the seal."""
-    return (json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+def write_provenance(manifest: Manifest, folder: Path) -> None:
+    """Write beside a manifest what is known of when and how the product was made."""
+    if manifest.provenance:
+        document = {"of": manifest.seal, "provenance": canonical(manifest.provenance)}
+        (folder / PROVENANCE).write_bytes(seal_document(document))
+    else:
+        (folder / PROVENANCE).unlink(missing_ok=True)
+
+
+def seal_document(document: Mapping[str, Any]) -> bytes:
+    """The one way that a document is written, so that every byte of it is under its seal."""
+    sealed = {**document, "seal": digest_of(document)}
+    return (json.dumps(sealed, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def unseal_document(text: bytes) -> dict[str, Any]:
+    """What was sealed.
+
+    Raises:
+        Damaged: a byte of it has changed since, or it was never sealed here.
+    """
+    try:
+        document: dict[str, Any] = json.loads(text)
+        del document["seal"]
+        if seal_document(document) == text:
+            return document
+    except _UNREADABLE as error:
+        raise Damaged("it does not read as a sealed document") from error
+    raise Damaged("it was changed after it was sealed")
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a product's manifest.
+    """Read a product's manifest, with its provenance where that is known.
 
     Raises:
         FileNotFoundError: there is none.
@@ -110,12 +157,31 @@ def read_manifest(folder: Path) -> Manifest:
     """
     text = (folder / MANIFEST).read_bytes()
     try:
-        document = json.loads(text)
-        is_sealed = text == _spell(document) and document.pop("seal") == digest_of(document)
-        if not is_sealed:
-            raise Damaged(f"{folder / MANIFEST} was changed after it was sealed")
-        return Manifest(**document)
-    except Damaged:
-        raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise Damaged(f"{folder / MANIFEST} does not read as a manifest") from error
+        manifest = manifest_of(unseal_document(text))
+    except Damaged as error:
+        raise Damaged(f"{folder / MANIFEST} is damaged: {error}") from error
+    return manifest.model_copy(update={"provenance": _read_provenance(folder, manifest)})
+
+
+def manifest_of(document: Mapping[str, Any]) -> Manifest:
+    """The manifest that a document spells out.
+
+    Raises:
+        Damaged: it spells out something else.
+    """
+    try:
+        if "provenance" not in document:
+            return Manifest(**document)
+    except _UNREADABLE as error:
+        raise Damaged("it does not read as a manifest") from error
+    raise Damaged("it holds a provenance, which is kept apart")
+
+
+def _read_provenance(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    """What the file beside a manifest says, if it tells of this product; a spoilt one says nothing."""
+    try:
+        document = unseal_document((folder / PROVENANCE).read_bytes())
+    except (OSError, Damaged):
+        return {}
+    known = document.get("provenance") if document.get("of") == manifest.seal else None
+    return known if isinstance(known, dict) else {}

@@ -22,7 +22,18 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     return Forecast(seconds=0.2 + size / 6e6, memory=4e7 + 3 * size, disk=size)
 
 
-@step(makes=RawDocuments, forecast=_forecast, ignores=("source", "root"))
+def _reads(arguments: Mapping[str, Any]) -> list[Path | str]:
+    """The whole folder or the chosen files of it, and the description where that is a file."""
+    files, root = arguments["files"], Path(arguments["root"])
+    is_chosen = arguments["name"] != arguments["source_name"]
+    described = files.address == f"{SourceFiles.home}/{arguments['source_name']}"
+    return [
+        *([root / file for file in files.files] if is_chosen else [root]),
+        *([f"{files.address}/source.yaml"] if described else []),
+    ]
+
+
+@step(makes=RawDocuments, forecast=_forecast, ignores=("source", "root"), reads=_reads)
 def ingest_source(
     build: Build,
     files: SourceFiles,

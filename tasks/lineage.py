@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lmcore.lineage import Manifest, read_manifest
+from lmcore.lineage import Manifest
 from tasks.artifacts import SourceFiles
 from tasks.engine.artifact import Artifact
 from tasks.engine.store import Store
@@ -52,7 +52,7 @@ def _node(store: Store, artifact: Artifact) -> Node:
 
 def _manifest(store: Store, artifact: Artifact) -> Manifest | None:
     try:
-        present = read_manifest(store.workspace.path(artifact.address))
+        present = store.read(store.workspace.path(artifact.address))
         if present.digest == artifact.digest:
             return present
     except (OSError, ValueError):
@@ -69,9 +69,13 @@ def inputs_in(manifest: Manifest) -> Iterator[Artifact]:
 
 def _note(manifest: Manifest) -> str:
     made = manifest.provenance
+    if "finished" not in made:
+        return f"{manifest.step}, made elsewhere"
     git = made.get("git")
     commit = f"commit {git['commit'][:8]}{' and changes' if git['dirty'] else ''}" if git else "no commit"
-    return f"{manifest.step}, {made['finished'][:16].replace('T', ' ')}, {made['seconds']:.1f} s, {commit}"
+    where = ", made elsewhere" if made.get("is_made_elsewhere") else ""
+    when = made["finished"][:16].replace("T", " ")
+    return f"{manifest.step}, {when}, {made['seconds']:.1f} s, {commit}{where}"
 
 
 def sources_of(node: Node) -> list[Node]:

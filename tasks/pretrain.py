@@ -9,10 +9,10 @@ from typing import Any
 
 from lmcore.lineage import Facts
 from lmcore.models.settings import TransformerConfig
-from lmcore.runtime import usable_cores
 from lmcore.train.settings import TrainConfig
 from tasks.artifacts import Checkpoint, Shards, Tokenizer
 from tasks.engine.step import Build, Forecast, step
+from tasks.replay import replay_training
 from tasks.subprocesses import Follower, run_and_follow
 
 ENTRY = "lmcore.train.pretrain:pretrain"
@@ -36,7 +36,13 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     return nominal_forecast(arguments["model"], arguments["train"])
 
 
-@step(makes=Checkpoint, forecast=_forecast, resumable=True)
+def _lanes(arguments: Mapping[str, Any]) -> int:
+    """Passes that can go on side by side."""
+    train: TrainConfig = arguments["train"]
+    return train.batch_size // train.micro_batch_size
+
+
+@step(makes=Checkpoint, forecast=_forecast, resumable=True, cores=_lanes, replay=replay_training)
 def pretrain_model(
     build: Build,
     shards: Shards,
@@ -52,11 +58,37 @@ def pretrain_model(
         "train": train.model_dump(mode="json"),
         "shards": str(build.path(shards)),
         "tokenizer": str(build.path(tokenizer)),
-        "out": str(build.folder),
-        "threads": usable_cores(),
     }
-    follower = Watch(build, train.steps)
-    run_and_follow("lmcore.train", request, build.folder, follower)
+    return _train(build, request, train)
+
+
+def _continued_forecast(arguments: Mapping[str, Any]) -> Forecast:
+    parameters, train = arguments["base"].size / 4.4, arguments["train"]
+    # The base's settings lie in its folder, which a plan may not have yet: a context of 256 is guessed.
+    seconds = 5 + 6.5 * parameters * train.steps * train.batch_size * 256 / NOMINAL_FLOPS
+    return Forecast(seconds, memory=4e8 + 60 * parameters, disk=4.4 * parameters)
+
+
+@step(makes=Checkpoint, forecast=_continued_forecast, resumable=True, cores=_lanes, replay=replay_training)
+def continue_training(
+    build: Build, base: Checkpoint, shards: Shards, train: TrainConfig, *, name: str
+) -> Facts:
+    """Go on from a base's weights with a fresh optimizer, perhaps on another mixture of the sources."""
+    request = {
+        "base": str(build.path(base)),
+        "train": train.model_dump(mode="json"),
+        "shards": str(build.path(shards)),
+        "tokenizer": str(build.path(base)),
+    }
+    return _train(build, request, train)
+
+
+def _train(build: Build, request: Mapping[str, Any], train: TrainConfig) -> Facts:
+    where = {"out": str(build.folder), "threads": build.cores}
+    watch = Watch(build, train.steps)
+    run_and_follow("lmcore.train", {**request, **where}, build.folder, watch, build.stop_after)
+    if build.stop_after:
+        return {}
     facts: dict[str, Any] = json.loads((build.folder / "facts.json").read_text())
     return facts
 

@@ -1,91 +1,138 @@
-"""A model and its scores become a version in MLflow's registry, with its lineage attached."""
+"""A model that was chosen becomes a version in MLflow's registry, with its lineage attached."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lmcore.lineage import Facts, read_manifest
-from tasks.artifacts import Checkpoint, Registration, Report
+from tasks.artifacts import Checkpoint, Choice, Registration, Report
 from tasks.engine.proof import prove
 from tasks.engine.step import Build, Forecast, step
 from tasks.engine.workspace import Workspace
 from tasks.settings import RegistrationConfig
 
+ENTRY = "registration.json"
+
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
-    return Forecast(seconds=1 + arguments["model"].size / 1e8, memory=5e7, disk=5e4)
+    return Forecast(seconds=1 + arguments["candidates"][0].size / 1e8, memory=5e7, disk=5e4)
 
 
 def _is_registered(workspace: Path, product: Path, in_full: bool) -> bool:
-    """Whether the registry still holds this very model, every byte of it, and the alias points at it."""
-    from tasks.tracking.versions import registered
+    """Whether the registry holds this very model, every byte of it, and the alias points at some version.
 
-    entry = json.loads((product / "registration.json").read_text())
-    version = registered(workspace, entry["name"], entry["alias"])
-    if version is None or version.digest != entry["digest"]:
+    At which one is up to whoever moved it last: to go back to an older commit is no reason to promote it.
+    """
+    from tasks.tracking.versions import registered, versions
+
+    entry = json.loads((product / ENTRY).read_text())
+    version = next(
+        (each for each in versions(workspace, entry["name"]) if each.digest == entry["digest"]), None
+    )
+    if version is None or registered(workspace, entry["name"], entry["alias"]) is None:
         return False
     place = Workspace(workspace)
     copy = prove(place, place.address(version.folder), in_full=in_full).manifest
     return copy is not None and copy.digest == entry["digest"]
 
 
-@step(makes=Registration, forecast=_forecast, is_registered=_is_registered)
-def register_model(
-    build: Build, model: Checkpoint, report: Report, settings: RegistrationConfig, *, name: str
-) -> Facts:
-    """Give the model a version with signature, input example, lineage and alias; it loads anywhere."""
-    from tasks.lineage import as_json, as_text, trace
-    from tasks.tracking.registry import register
+def _register_again(workspace: Path, product: Path, arguments: Mapping[str, Any]) -> None:
+    """For a registry that lost the model, or never had it: a copy of the workspace, an emptied database."""
+    from tasks.tracking.versions import registered
 
-    folder, manifest = build.path(model), read_manifest(build.path(model))
-    scores = json.loads((build.path(report) / "scores.json").read_text())
+    entry = json.loads((product / ENTRY).read_text())
+    has_alias = registered(workspace, entry["name"], entry["alias"]) is not None
+    _register(workspace, product, entry, arguments, alias=None if has_alias else entry["alias"])
+
+
+@step(makes=Registration, forecast=_forecast, is_registered=_is_registered, renew=_register_again)
+def register_model(
+    build: Build,
+    candidates: Sequence[Checkpoint],
+    choice: Choice,
+    test: Report,
+    settings: RegistrationConfig,
+    *,
+    name: str,
+) -> Facts:
+    """Give the chosen candidate a version with signature, example, lineage and alias; it loads anywhere."""
+    from tasks.lineage import as_json, as_text, trace
+
+    chosen = json.loads((build.path(choice) / "choice.json").read_text())
+    model = candidates[chosen["index"]]
     lineage = trace(build.workspace_root, model)
-    tree, record = as_text(lineage), as_json(lineage)
-    (build.folder / "lineage.json").write_text(record, encoding="utf-8")
-    version = register(
-        build.workspace_root,
-        folder,
-        name=settings.model or name,
-        alias=settings.alias,
-        key=manifest.key,
-        digest=manifest.digest,
-        run_id=manifest.provenance["mlflow_run_id"],
-        example_prompt=settings.example_prompt,
-        metrics=_figures(scores),
-        tags={"lm.experiment": name, "lm.address": model.address, "lm.report": report.address},
-        description=_describe(scores, as_text(lineage, most_files=10)),
-        attachments={"lineage.txt": tree, "lineage.json": record},
-    )
+    (build.folder / "lineage.json").write_text(as_json(lineage), encoding="utf-8")
+    (build.folder / "lineage.txt").write_text(as_text(lineage), encoding="utf-8")
+    figures = _figures(read_manifest(build.path(test)).facts, chosen["chosen"])
     entry = {
-        "name": version.name,
+        "name": settings.model or name,
         "alias": settings.alias,
-        "digest": manifest.digest,
-        "scores": _figures(scores),
+        "address": model.address,
+        "digest": model.digest,
+        "chosen": chosen["chosen"],
+        "why": chosen["sentence"],
+        "scores": figures,
     }
-    (build.folder / "registration.json").write_text(json.dumps(entry, indent=1, sort_keys=True) + "\n")
+    (build.folder / ENTRY).write_text(json.dumps(entry, indent=1, sort_keys=True) + "\n")
+    (build.folder / "description.md").write_text(_describe(entry, as_text(lineage, most_files=10)))
+    arguments = {"settings": settings, "name": name, "test": test}
+    version = _register(build.workspace_root, build.folder, entry, arguments, alias=settings.alias)
     # The number depends on what was registered before, so it is no part of the product's content.
     (build.folder / "log").mkdir()
-    (build.folder / "log" / "version.json").write_text(json.dumps({"version": version.version}) + "\n")
-    return {"registered_as": version.name, "alias": settings.alias}
+    (build.folder / "log" / "version.json").write_text(json.dumps({"version": version}) + "\n")
+    return {"registered_as": entry["name"], "alias": settings.alias, "chosen": chosen["chosen"]}
 
 
-def _figures(scores: Mapping[str, Any]) -> dict[str, float]:
-    model, unigram = scores["model"], scores["unigram"]
+def _register(
+    workspace: Path, product: Path, entry: Mapping[str, Any], arguments: Mapping[str, Any], alias: str | None
+) -> int:
+    """Give the model in an entry its version; returns the version's number."""
+    from tasks.tracking.registry import register
+
+    folder, settings = workspace / entry["address"], arguments["settings"]
+    manifest = read_manifest(folder)
+    version = register(
+        workspace,
+        folder,
+        name=entry["name"],
+        alias=alias,
+        key=manifest.key,
+        digest=manifest.digest,
+        run_id=manifest.provenance.get("mlflow_run_id"),
+        example_prompt=settings.example_prompt,
+        is_chat=settings.is_chat,
+        metrics=entry["scores"],
+        tags={
+            "lm.experiment": arguments["name"],
+            "lm.address": entry["address"],
+            "lm.report": arguments["test"].address,
+        },
+        description=(product / "description.md").read_text(encoding="utf-8"),
+        attachments={
+            file: (product / file).read_text(encoding="utf-8") for file in ("lineage.txt", "lineage.json")
+        },
+    )
+    return version.version
+
+
+def _figures(facts: Facts, chosen: str) -> dict[str, float]:
+    """The chosen model's own numbers among those of a test report."""
+    prefix = f"{chosen}_"
     return {
-        "test/bits_per_byte": model["bits_per_byte"]["value"],
-        "test/perplexity": model["perplexity"]["value"],
-        "test/unigram_bits_per_byte": unigram["bits_per_byte"]["value"],
+        f"test/{name.removeprefix(prefix)}": float(value)
+        for name, value in facts.items()
+        if name.startswith(prefix) and isinstance(value, int | float)
     }
 
 
-def _describe(scores: Mapping[str, Any], lineage: str) -> str:
-    bits, unigram = scores["model"]["bits_per_byte"], scores["unigram"]["bits_per_byte"]
-    is_known = bits["low"] is not None  # one document alone has no spread to judge by
-    interval = f"95 % interval over documents {bits['low']:.3f} to {bits['high']:.3f}; " if is_known else ""
+def _describe(entry: Mapping[str, Any], lineage: str) -> str:
+    scores = "".join(
+        f"| {name.removeprefix('test/')} | {value:.4g} |\n" for name, value in entry["scores"].items()
+    )
     return (
-        f"{bits['value']:.3f} bits per byte on {scores['documents']} held-out documents "
-        f"({interval}a unigram model has {unigram['value']:.3f}).\n\n```\n{lineage}```\n"
+        f"`{entry['chosen']}` was chosen on the validation side: {entry['why']}.\n\n"
+        f"| on the test side | |\n|---|---|\n{scores}\n```\n{lineage}```\n"
     )

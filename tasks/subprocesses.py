@@ -19,6 +19,8 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 PATIENCE_SECONDS = 60
 """How long a process may take to save its work after SIGTERM."""
+STOPPED = 128 + signal.SIGTERM
+"""Exit code of a training that was told to stop, from outside or after so many steps."""
 
 
 class SubprocessFailed(RuntimeError):
@@ -34,11 +36,18 @@ class Follower:
         raise NotImplementedError
 
 
-def run_and_follow(module: str, request: Mapping[str, Any], folder: Path, follower: Follower) -> None:
+def run_and_follow(
+    module: str,
+    request: Mapping[str, Any],
+    folder: Path,
+    follower: Follower,
+    stop_after: int | None = None,
+) -> None:
     """Run `python -m module request.json` and hand on the lines that it appends to files in `folder`.
 
     On an interruption the process is told to save its work (SIGTERM) and waited for. If this process
-    is killed, the kernel kills that one.
+    is killed, the kernel kills that one. A training is told to `stop_after` so many steps, where not all of
+    them are wanted.
 
     Raises:
         SettingsError: the process refused its request (exit code 2); the text is its own line.
@@ -47,7 +56,7 @@ def run_and_follow(module: str, request: Mapping[str, Any], folder: Path, follow
     (folder / "log").mkdir(parents=True, exist_ok=True)
     request_file = folder / "log" / "request.json"
     errors = folder / "log" / "errors.txt"
-    request_file.write_text(json.dumps(request))
+    request_file.write_text(json.dumps({**request, "stop_after": stop_after} if stop_after else request))
     tails = {name: _Tail(folder / name) for name in follower.files}
     with errors.open("wb") as stderr:
         process = subprocess.Popen(
@@ -66,15 +75,16 @@ def run_and_follow(module: str, request: Mapping[str, Any], folder: Path, follow
         finally:
             stop(process)
     _hand_on(tails, follower)
-    _check(process.returncode, module, errors)
+    if not (stop_after and process.returncode == STOPPED):
+        _check(process.returncode, module, errors)
     request_file.unlink()
     errors.unlink()
 
 
-def die_with_parent() -> None:
+def die_with_parent(by: int = signal.SIGKILL) -> None:
     """Run in a child before its program starts: the kernel ends it when its parent is gone (Linux)."""
     if _libc:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _libc.prctl(_PR_SET_PDEATHSIG, by)
 
 
 def stop(process: subprocess.Popen[bytes], patience: float = PATIENCE_SECONDS) -> None:

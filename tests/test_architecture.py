@@ -19,11 +19,16 @@ MAY_IMPORT = {
     "corpus": set(),
     "tokenizers": {"chat"},
     "chat": set(),
+    "conversations": {"corpus", "chat"},
     "batching": {"corpus", "tokenizers", "chat"},
-    "interop": {"models", "nn", "tokenizers", "chat"},
+    "interop": {"models", "nn", "tokenizers", "chat", "finetune"},
     "generate": {"models", "nn"},
     "train": {"models", "nn", "batching", "tokenizers", "interop", "generate"},
-    "evaluate": {"models", "nn", "batching", "tokenizers", "generate", "interop"},
+    "finetune": {
+        "train", "models", "nn", "batching", "tokenizers", "chat", "interop", "generate", "conversations"
+    },
+    "evaluate": {"models", "nn", "batching", "tokenizers", "generate", "interop", "conversations", "chat"},
+    "merge": {"interop"},
 }
 
 DOORS = {

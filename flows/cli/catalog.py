@@ -11,12 +11,19 @@ from tasks.engine.experiment import Experiment
 from tasks.engine.flow import AnyFlow
 
 FOLDER = Path(__file__).resolve().parents[1]
+ABOUT_FLOWS = ("deployments",)
+"""Files beside the flows that are none themselves."""
+
+
+def flow_files() -> list[Path]:
+    """One file is one flow."""
+    files = (path for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+    return sorted(path for path in files if path.stem not in ABOUT_FLOWS)
 
 
 def flow_names() -> dict[str, str]:
     """Name -> the DAG in arrows, which is the file's docstring; sorted by name."""
-    files = sorted(path for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
-    return {path.stem: ast.get_docstring(ast.parse(path.read_text())) or "" for path in files}
+    return {path.stem: ast.get_docstring(ast.parse(path.read_text())) or "" for path in flow_files()}
 
 
 def find_flow(name: str) -> AnyFlow:
@@ -25,7 +32,7 @@ def find_flow(name: str) -> AnyFlow:
     Raises:
         SettingsError: there is none.
     """
-    known = [path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_")]
+    known = [path.stem for path in flow_files()]
     if name not in known:
         raise SettingsError(f"no flow named '{name}'.{did_you_mean(name, known)}")
     found: AnyFlow = getattr(importlib.import_module(f"flows.{name}"), name)

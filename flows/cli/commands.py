@@ -41,6 +41,13 @@ Verify = Annotated[bool, typer.Option("--verify", help="Hash every byte, also of
 Refresh = Annotated[
     bool, typer.Option("--refresh", help="Make again what other versions of torch and the like have made.")
 ]
+AcceptCode = Annotated[
+    bool,
+    typer.Option(
+        "--accept-code", help="Where only code changed, replay it: if the bytes are equal, accept it."
+    ),
+]
+Trust = Annotated[bool, typer.Option("--trust", help="With --accept-code: accept it without a replay.")]
 
 
 def check_command(name: str) -> None:
@@ -65,10 +72,14 @@ def _run_command(name: str) -> Callable[..., None]:
         until: Until = None,
         verify: Verify = False,
         refresh: Refresh = False,
+        accept_code: AcceptCode = False,
+        trust: Trust = False,
     ) -> None:
         from flows.cli.running import run_command
 
-        run_command(name, experiment, overrides or [], _options(force, start, until, verify, refresh))
+        options = _options(force, start, until, verify, refresh)
+        _accept(name, experiment, overrides or [], options, accept_code, trust)
+        run_command(name, experiment, overrides or [], options)
 
     return run
 
@@ -87,6 +98,8 @@ def plan(
     until: Until = None,
     verify: Verify = False,
     refresh: Refresh = False,
+    accept_code: AcceptCode = False,
+    trust: Trust = False,
     probe: Annotated[
         bool, typer.Option("--probe", help="Train ten steps first, to predict the time better.")
     ] = False,
@@ -94,7 +107,9 @@ def plan(
     """Show what a run would do and why, and what it would cost; nothing is run."""
     from flows.cli.running import plan_command
 
-    plan_command(flow, experiment, overrides or [], _options(force, start, until, verify, refresh), probe)
+    options = _options(force, start, until, verify, refresh)
+    _accept(flow, experiment, overrides or [], options, accept_code, trust)
+    plan_command(flow, experiment, overrides or [], options, probe)
 
 
 @app.command()
@@ -146,7 +161,7 @@ def list_products() -> None:
 
 @app.command()
 def status() -> None:
-    """Show what is running now and what ran last."""
+    """Show what is served, scheduled and running now, and what ran last."""
     from flows.cli.products import status_command
 
     status_command()
@@ -167,14 +182,119 @@ def init(
 
 
 @app.command()
+def push(
+    experiments: Annotated[
+        list[str] | None,
+        typer.Argument(help="What these have made, and all behind it; else all.", show_default=False),
+    ] = None,
+) -> None:
+    """Bring products into DVC's default remote, where other workspaces find them."""
+    from flows.cli.remote import push_command
+
+    push_command(experiments or [])
+
+
+@app.command()
+def pull(
+    flow: Annotated[str, typer.Argument(help="A flow, such as build_assistant.")],
+    experiment: ExperimentName,
+    overrides: Overrides = None,
+) -> None:
+    """Restore what DVC's default remote has of a flow's products; nothing is run."""
+    from flows.cli.remote import pull_command
+
+    pull_command(flow, experiment, overrides or [])
+
+
+@app.command()
+def run(
+    flow: Annotated[str, typer.Argument(help="A flow, such as build_assistant.")],
+    experiment: ExperimentName,
+    overrides: Overrides = None,
+    force: Force = None,
+    start: Start = None,
+    until: Until = None,
+    verify: Verify = False,
+    refresh: Refresh = False,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Hand it to what `lm up` serves, and follow it to its end.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="With --remote: follow it, or return at once.")
+    ] = True,
+) -> int:
+    """Run a flow: here, which is what `lm FLOW` does, or on the server that `lm up` serves."""
+    options = _options(force, start, until, verify, refresh)
+    if remote:
+        from flows.cli.remote_runs import remote_command
+
+        return remote_command(flow, experiment, overrides or [], options, wait)
+    if not wait:
+        raise SettingsError("--no-wait goes with --remote: a run in this terminal lasts as long as it does")
+    from flows.cli.running import run_command
+
+    run_command(flow, experiment, overrides or [], options)
+    return 0
+
+
+@app.command()
 def up(
     prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="Where Prefect listens.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Where MLflow listens.")] = 5000,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay in this terminal until Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Serve Prefect's and MLflow's pages on this machine until Ctrl-C."""
+    """Serve the pages of Prefect, from which flows are started, and of MLflow; keep to schedules."""
     from flows.cli.serving import up_command
 
-    up_command(prefect_port, mlflow_port)
+    up_command(prefect_port, mlflow_port, foreground)
+
+
+@app.command()
+def down() -> None:
+    """Stop what `lm up` has started; runs in progress save their state first."""
+    from flows.cli.serving import down_command
+
+    down_command()
+
+
+@app.command("prune")
+def prune_products(
+    older_than: Annotated[
+        float, typer.Option(metavar="DAYS", min=0, help="Keep what a run made or used since.")
+    ] = 14,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+) -> None:
+    """Remove products, copies and leftovers that nobody can reach any more."""
+    from flows.cli.upkeep import prune_command
+
+    prune_command(older_than, dry_run)
+
+
+@app.command()
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="With --fix: also give up work that could be gone on with.")
+    ] = False,
+    verify: Verify = False,
+) -> None:
+    """Find what a kill or a full disk has left, and say how to mend it."""
+    from flows.cli.upkeep import doctor_command
+
+    doctor_command(fix, everything, verify)
+
+
+def _accept(
+    flow: str, experiment: str, overrides: list[str], options: Options, is_wanted: bool, is_trusting: bool
+) -> None:
+    if is_trusting and not is_wanted:
+        raise SettingsError("--trust says how to accept code; write --accept-code --trust")
+    if is_wanted:
+        from flows.cli.upkeep import accept_command
+
+        accept_command(flow, experiment, overrides, options, is_trusting)
 
 
 def _options(

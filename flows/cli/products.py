@@ -8,11 +8,12 @@ from pathlib import Path
 from rich.table import Table
 
 from flows.cli.screen import console
-from flows.cli.words import count, duration, size
-from lmcore.lineage import MANIFEST, Manifest, read_manifest
+from lmcore.lineage import MANIFEST, Manifest
 from tasks.engine.experiment import known_experiments
 from tasks.engine.locks import is_held
+from tasks.engine.store import Store
 from tasks.engine.workspace import Workspace, find_workspace
+from tasks.words import count, duration, size
 
 RECENT = 12
 
@@ -28,8 +29,8 @@ def list_command() -> None:
             manifest.name,
             size(manifest.size),
             manifest.digest[:12],
-            made["finished"][:16].replace("T", " "),
-            duration(made["seconds"]),
+            made.get("finished", "elsewhere")[:16].replace("T", " "),
+            duration(made["seconds"]) if "seconds" in made else "",
         )
     if not table.row_count:
         known = ", ".join(known_experiments(workspace)) or "none yet"
@@ -53,17 +54,19 @@ def _models(workspace: Workspace) -> None:
 
 
 def status_command() -> None:
+    from flows.cli.status import show_servers
     from tasks.tracking.processes import close_orphans
 
     workspace, out = find_workspace(), console()
+    show_servers(out, workspace)
+    out.print()
     if closed := close_orphans(workspace.root):
         out.print(f"{count(len(closed), 'MLflow run')} of processes that are gone closed as killed")
     locks = sorted((workspace.private / "locks").glob("*.build"))
     held = [lock.stem.replace("~", "/") for lock in locks if is_held(lock)]
     out.print(f"{count(len(held), 'product')} being made now" + "".join(f"\n  {address}" for address in held))
-    recent = sorted(_products(workspace), key=lambda row: row[1].provenance["finished"], reverse=True)[
-        :RECENT
-    ]
+    made_here = [row for row in _products(workspace) if "finished" in row[1].provenance]
+    recent = sorted(made_here, key=lambda row: row[1].provenance["finished"], reverse=True)[:RECENT]
     if not recent:
         return
     table = _table("made", "step", "name", "took", "run")
@@ -82,11 +85,12 @@ def status_command() -> None:
 
 def _products(workspace: Workspace) -> Iterator[tuple[Path, Manifest]]:
     """Every product with its manifest; unreadable ones are passed over, a plan tells of them."""
+    store = Store(workspace)
     for pattern in ("data/*/*", "models/*", "reports/*"):
         for folder in sorted(workspace.root.glob(pattern)):
             if (folder / MANIFEST).is_file():
                 try:
-                    yield folder, read_manifest(folder)
+                    yield folder, store.read(folder)
                 except ValueError:
                     continue
 

@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows.cli.words import duration, size
 from lmcore.lineage import Manifest
 from tasks.artifacts import Registration
 from tasks.engine.run import Result
 from tasks.engine.workspace import Workspace
+from tasks.words import duration, size
 
 SWEEP_COLUMNS = ("parameters", "tokens", "steps", "training_loss", "documents")
 SEEDS_FOR_A_CLAIM = 3
@@ -122,15 +122,15 @@ def _interval(entry: Mapping[str, Any], digits: int) -> str:
 def _load_lines(workspace: Workspace, manifest: Manifest) -> list[dict[str, Any]]:
     """What the clock said of each optimizer step, also of those before an interruption."""
     file = workspace.path("models") / f"{manifest.step}-{manifest.key[:12]}" / "log" / "timings.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()]
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
 
 def _training(out: Console, manifest: Manifest, steps: list[dict[str, Any]]) -> None:
     facts = manifest.facts
     tokens, parameters = facts.get("tokens"), facts.get("parameters")
     if isinstance(tokens, int) and isinstance(parameters, int):
-        took = duration(sum(step["seconds"] for step in steps))
-        out.print(f"{parameters:,} parameters, trained on {tokens:,} tokens in {took}", style="dim")
+        took = f" in {duration(sum(step['seconds'] for step in steps))}" if steps else ""
+        out.print(f"{parameters:,} parameters, trained on {tokens:,} tokens{took}", style="dim")
 
 
 def _next(out: Console, manifest: Manifest | None) -> None:

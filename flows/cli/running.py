@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 
@@ -10,13 +11,13 @@ from rich.table import Table
 
 from flows.cli.catalog import find_flow, kind_of
 from flows.cli.screen import console
-from flows.cli.words import count, duration, size
 from tasks.engine.experiment import Experiment, load_experiment
 from tasks.engine.flow import AnyFlow
 from tasks.engine.plan import Line
 from tasks.engine.run import Options, make_plan, run_flow
 from tasks.engine.workspace import Workspace, find_workspace
 from tasks.sweep import Variant, sweep, sweep_name, variants_of
+from tasks.words import count, duration, size
 
 STYLES = {"run": "bold", "depends": "yellow", "restore": "cyan", "reuse": "green"}
 
@@ -29,6 +30,7 @@ def plan_command(flow_name: str, name: str, overrides: Sequence[str], options: O
         measure_training(workspace, experiment)
     _, lines = make_plan(workspace, flow, experiment, options)
     show_plan(console(), lines)
+    _warn_of_remote(console(), workspace)
 
 
 def run_command(flow_name: str, name: str, overrides: Sequence[str], options: Options) -> None:
@@ -39,7 +41,8 @@ def run_command(flow_name: str, name: str, overrides: Sequence[str], options: Op
     out = console()
     out.print(f"{flow.name} {experiment.name}: {summary(lines)}", style="bold")
     _warn(out, lines)
-    if any(line.action in ("run", "depends") for line in lines):
+    _warn_of_remote(out, workspace)
+    if any(line.action in ("run", "depends") for line in lines) and "DVC_STAGE" not in os.environ:
         out.print("  starting Prefect's server (some ten seconds where none is up) ...", style="dim")
     from flows.cli.screen import Screen
 
@@ -124,3 +127,11 @@ def _warn(out: Console, lines: Sequence[Line]) -> None:
             drifts.setdefault(line.warning, []).append(line.label)
     for warning, labels in drifts.items():
         out.print(f"note: {warning} ({', '.join(labels)}); reused, unless you say --refresh", style="yellow")
+
+
+def _warn_of_remote(out: Console, workspace: Workspace) -> None:
+    """Say that the remote was asked for a product and did not answer."""
+    from tasks.engine.shared import Shared
+
+    if trouble := Shared(workspace).trouble:
+        out.print(f"note: {trouble}; going on without it", style="yellow")

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from flows.cli.words import duration, size
 from tasks.engine.session import Outcome
+from tasks.words import duration, size
 
 QUIET_SECONDS = 10.0
 """Without a terminal to draw on, a line about progress every so often."""

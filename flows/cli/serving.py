@@ -1,23 +1,100 @@
-"""`lm up`: the pages of Prefect and MLflow over this workspace, on this machine only."""
+"""`lm up` and `lm down`: the pages of Prefect and MLflow over this workspace, on this machine only."""
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
-import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
+from flows.cli.offering import REPORT, read_report
 from lmcore.config import SettingsError
-from tasks.engine.server import port_is_free, prefect_server, running_server
+from tasks.engine.locks import is_held, lock
+from tasks.engine.prefect_api import UNDER_WAY, NoAnswer, PrefectApi
+from tasks.engine.server import (
+    NoServer,
+    answers,
+    port_is_free,
+    prefect_environment,
+    running_server,
+    server_is_gone,
+)
+from tasks.engine.supervisor import Service, Supervisor, home_of, is_up, read_state
 from tasks.engine.workspace import Workspace, find_workspace
-from tasks.subprocesses import die_with_parent, stop
+from tasks.words import count
 
-STARTUP_SECONDS = 120
+PATIENCE_SECONDS = 150
+"""For the servers to stop; longer than any of them may take."""
+LAST_USER_SECONDS = 30
 
 
-def up_command(prefect_port: int, mlflow_port: int) -> None:
+def up_command(prefect_port: int, mlflow_port: int, foreground: bool) -> None:
     workspace = find_workspace()
+    with lock(home_of(workspace) / "start.lock"):
+        if is_up(workspace):
+            print("up already:")
+            _show_pages(_await_ready(workspace, None))
+            return
+        _check_ports(workspace, prefect_port, mlflow_port)
+        if not foreground:
+            print("starting Prefect, MLflow and the flows; some twenty seconds ...", flush=True)
+            _show_pages(_await_ready(workspace, _start(workspace, prefect_port, mlflow_port)))
+            print("`lm status` tells what runs, `lm down` stops all of it")
+            return
+    print("starting Prefect, MLflow and the flows; Ctrl-C stops all of it ...", flush=True)
+    _supervise(workspace, prefect_port, mlflow_port, foreground=True)
+    print("stopped")
+
+
+def down_command() -> None:
+    workspace = find_workspace()
+    state = read_state(workspace)
+    if not state:
+        print("nothing is up")
+        return
+    names = [run["name"] for run in _runs_under_way(state)]
+    if names:
+        told = f"{count(len(names), 'run')} in progress, which may save its state first: {', '.join(names)}"
+        print(f"stopping {told}", flush=True)
+    else:
+        print("stopping ...", flush=True)
+    with suppress(ProcessLookupError):
+        os.kill(state["pid"], signal.SIGTERM)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while is_up(workspace):
+        if time.monotonic() > until:
+            os.kill(state["pid"], signal.SIGKILL)  # the guards end what it leaves
+        time.sleep(0.2)
+    print(f"stopped{_last_user(workspace, state.get('prefect', ''))}")
+
+
+def pages(state: Mapping[str, Any]) -> dict[str, str]:
+    """Addresses for a browser, and what is there."""
+    return {
+        f"{PrefectApi(state['prefect']).pages}/deployments": "flows: start one, see its runs and logs",
+        f"{state['mlflow']}/#/models": "models, scores, plots, lineage",
+    }
+
+
+def _show_pages(state: Mapping[str, Any]) -> None:
+    found = pages(state)
+    width = max(map(len, found))
+    for address, purpose in found.items():
+        print(f"  {address:<{width}}  {purpose}")
+    offered = state["offered"]
+    number = len({name for names in offered["flows"].values() for name in names})
+    print(f"  {count(len(offered['flows']), 'flow')} over {count(number, 'experiment')} can be started there")
+    for problem in offered["problems"].values():
+        print(f"  left out: {problem}")
+    sys.stdout.flush()
+
+
+def _check_ports(workspace: Workspace, prefect_port: int, mlflow_port: int) -> None:
     if not port_is_free(mlflow_port):
         raise SettingsError(
             f"port {mlflow_port} is taken by another program; choose one: lm up --mlflow-port 5001"
@@ -26,57 +103,108 @@ def up_command(prefect_port: int, mlflow_port: int) -> None:
         raise SettingsError(
             f"port {prefect_port} is taken by another program; choose one: lm up --prefect-port 4201"
         )
-    print("starting Prefect and MLflow ...", flush=True)
-    with prefect_server(workspace, prefect_port) as api:
-        mlflow = _start_mlflow(workspace, mlflow_port)
-        try:
-            _wait(mlflow, f"http://127.0.0.1:{mlflow_port}/health")
-            pages = {
-                f"{api.removesuffix('/api')}/runs": "flow runs, their tasks and logs",
-                f"http://127.0.0.1:{mlflow_port}/#/models": "models, scores, plots, lineage",
-            }
-            for address, purpose in pages.items():
-                print(f"  {address:<34}  {purpose}")
-            print("Ctrl-C stops both", flush=True)
-            mlflow.wait()
-        except KeyboardInterrupt:
-            print("stopped")
-        finally:
-            stop(mlflow, patience=15)
 
 
-def _start_mlflow(workspace: Workspace, port: int) -> subprocess.Popen[bytes]:
-    from tasks.tracking.processes import close_orphans
-    from tasks.tracking.store import artifacts_of, open_store, tracking_uri
-
-    open_store(workspace.root)
-    close_orphans(workspace.root)
-    log = workspace.private / "mlflow-server.log"
-    # One worker and no job runner: two processes instead of fifteen.
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri(workspace.root),
-        "--artifacts-destination", str(artifacts_of(workspace.root)),
-        "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-    ]  # fmt: skip
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with log.open("wb") as out:
+def _start(workspace: Workspace, prefect_port: int, mlflow_port: int) -> subprocess.Popen[bytes]:
+    """Start the supervisor in the background, in a session of its own."""
+    command = [sys.executable, "-m", "flows.cli.serving", str(prefect_port), str(mlflow_port)]
+    with (home_of(workspace) / "supervisor.log").open("wb") as out:
         return subprocess.Popen(
             command,
             stdout=out,
             stderr=out,
             stdin=subprocess.DEVNULL,
-            env=environment,
+            env={**os.environ, "LM_WORKSPACE": str(workspace.root)},
             start_new_session=True,
-            preexec_fn=die_with_parent,
         )
 
 
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
-    until = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.3)
-    raise SettingsError("MLflow's server did not start; its log is .lm/mlflow-server.log")
+def _await_ready(workspace: Workspace, supervisor: subprocess.Popen[bytes] | None) -> dict[str, Any]:
+    """What the supervisor has to say when all are healthy; shows what it says until then.
+
+    Raises:
+        NoServer: it gave up; the error names the log to read.
+    """
+    shown = 0
+    try:
+        while True:
+            state = read_state(workspace)
+            if supervisor and state.get("pid") != supervisor.pid:
+                state = {}  # of one before it
+            for line in state.get("lines", [])[shown:]:
+                if supervisor:
+                    print(f"  {line}", flush=True)
+                shown += 1
+            if state.get("ready"):
+                return state | {"offered": read_report(workspace)}
+            if supervisor.poll() is not None if supervisor else not is_up(workspace):
+                raise NoServer(_why(workspace))
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        if supervisor:
+            supervisor.terminate()
+            supervisor.wait()
+        raise
+
+
+def _why(workspace: Workspace) -> str:
+    """What a supervisor that ended had to say last."""
+    home = home_of(workspace)
+    with suppress(OSError, ValueError):
+        if error := json.loads((home / "state.json").read_text()).get("error"):
+            return str(error)
+    return f"the servers did not start; the log is {home / 'supervisor.log'}"
+
+
+def _runs_under_way(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    try:
+        return PrefectApi(state["prefect"]).runs(UNDER_WAY, deployment_id={"is_null_": False})
+    except (KeyError, NoAnswer):
+        return []
+
+
+def _last_user(workspace: Workspace, api: str) -> str:
+    """Prefect's server goes when its last user does; wait for that, or say who it stays for."""
+    port = api.removesuffix("/api").rpartition(":")[2]
+    until = time.monotonic() + LAST_USER_SECONDS
+    while time.monotonic() < until and not (server_is_gone(workspace) and port_is_free(int(port or 0))):
+        # The server itself holds the lock while it stops, and has withdrawn its address by then.
+        if not server_is_gone(workspace) and is_held(workspace.private / "prefect" / "users.lock"):
+            return "; Prefect's server stays until the runs in other terminals are done"
+        time.sleep(0.2)
+    return ""
+
+
+def _supervise(workspace: Workspace, prefect_port: int, mlflow_port: int, *, foreground: bool) -> None:
+    """Keep the servers up in this process."""
+    for leftover in (REPORT, "mlflow.log", "flows.log"):
+        (home_of(workspace) / leftover).unlink(missing_ok=True)
+    address = f"http://127.0.0.1:{mlflow_port}"
+    services = [_mlflow(workspace, mlflow_port, address), _flows(workspace)]
+    os.environ["LM_WORKSPACE"] = str(workspace.root)
+    supervisor = Supervisor(workspace, prefect_port, services, {"mlflow": address})
+    if foreground:
+        supervisor.tell = lambda line: print(f"  {line}", flush=True)
+        supervisor.on_ready = lambda facts: _show_pages({**facts, "offered": read_report(workspace)})
+    supervisor.run()
+
+
+def _mlflow(workspace: Workspace, port: int, address: str) -> Service:
+    command = [sys.executable, "-m", "tasks.tracking.serve", str(port)]
+    log = home_of(workspace) / "mlflow.log"
+    return Service("MLflow's server", command, {}, log, lambda: answers(f"{address}/health"))
+
+
+def _flows(workspace: Workspace) -> Service:
+    """What starts the runs that Prefect's server asks for."""
+    home = home_of(workspace)
+    command = [sys.executable, "-m", "flows.cli.offering"]
+    environment = prefect_environment(workspace)
+    del environment["PREFECT_LOGGING_SETTINGS_PATH"]  # its terminal is a log file, where Prefect may write
+    return Service(
+        "the starter of flows", command, environment, home / "flows.log", (home / REPORT).exists, True
+    )
+
+
+if __name__ == "__main__":
+    _supervise(find_workspace(), int(sys.argv[1]), int(sys.argv[2]), foreground=False)

@@ -79,7 +79,7 @@ class Books:
 
     def made(self, book: StepBook, artifact: Artifact, manifest: Manifest) -> None:
         run, folder = book.run, self.run.workspace / artifact.address
-        costs = {f"cost/{name}": manifest.provenance[name] for name in COSTS}
+        costs = {f"cost/{name}": manifest.provenance.get(name) for name in COSTS}
         figures = {name: value for name, value in {**manifest.facts, **costs}.items() if _is_number(value)}
         rows = [{"name": name, "value": value} for name, value in figures.items()]
         scored = next(iter(book.reads), None)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.engine import syntax
+from tasks.engine.accepted import Accepted
 from tasks.engine.syntax import Definition, ModuleFacts, read_module
 
 PACKAGES = ("lmcore", "tasks")
@@ -51,8 +52,9 @@ class CodeReader:
     Safe to ask from several threads.
     """
 
-    def __init__(self, root: Path, memory: Path | None = None) -> None:
+    def __init__(self, root: Path, memory: Path | None = None, accepted: Accepted | None = None) -> None:
         self.root = root
+        self.accepted = accepted or Accepted()
         self.memory = memory
         self._modules: dict[str, ModuleFacts | None] = {}
         self._extra: dict[str, Path] = {}

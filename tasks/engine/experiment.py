@@ -16,7 +16,12 @@ from pydantic import Field, ValidationError
 
 from lmcore.config import Config, SettingsError, canonical, did_you_mean, explain
 from lmcore.lineage import digest_of
+from tasks.engine.schedule import Schedule
 from tasks.engine.workspace import Workspace
+
+
+class OtherFlow(SettingsError):
+    """An experiment that describes something else than the flow makes."""
 
 
 class Experiment(Config):
@@ -26,6 +31,9 @@ class Experiment(Config):
     """Taken from the file's name."""
     names: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
     """For each class of experiment, the name under which its data is kept, see `data_name`."""
+    schedule: Schedule | None = None
+    """When `lm up` runs it by itself, with the flow in whose folder the file lies; extending does not hand
+    it on."""
 
     def data_name(self, kind: type[Experiment]) -> str:
         """The name of the data that a part of this experiment makes.
@@ -75,7 +83,10 @@ def load_experiment(
     file = _find(workspace, flow, name)
     chain = _chain(workspace, file)
     kind = _kind(workspace, file, flow, [kind_of(path.parent.name) for path in chain], kind_of(flow))
-    layers = [(path.stem, _fields(workspace, path)) for path in chain]
+    own, *extended = [_fields(workspace, path) for path in chain]
+    for layer in extended:  # or every variant of a nightly experiment would run each night
+        layer.pop("schedule", None)
+    layers = list(zip((path.stem for path in chain), (own, *extended), strict=True))
     changes = _parse(overrides)
     try:
         return kind.assemble(layers, changes)
@@ -91,8 +102,17 @@ def _kind(
     widest = max([asked, *kinds], key=lambda kind: len(kind.model_fields))
     if not issubclass(widest, asked):
         where = workspace.address(file)
-        raise SettingsError(f"{where} describes no {flow}; write an experiment for it: lm {flow} --help")
+        raise OtherFlow(f"{where} describes no {flow}; write an experiment for it: lm {flow} --help")
     return widest
+
+
+def experiment_files(workspace: Workspace, flow: str, name: str) -> list[Path]:
+    """The file that describes an experiment for a flow, and those that it extends.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
+    return _chain(workspace, _find(workspace, flow, name))
 
 
 def known_experiments(workspace: Workspace) -> dict[str, list[Path]]:
@@ -166,6 +186,8 @@ def _parse(overrides: Sequence[str]) -> dict[str, Any]:
         _check_plain(value, f"'{override}'")
         if path in ("name", "names"):
             raise SettingsError(f"'{path}' is not set here; an experiment is named by its file")
+        if path.partition(".")[0] == "schedule":
+            raise SettingsError(f"'{path}' is not set here; write it into the experiment's file")
         for part in reversed(path.split(".")):
             value = {part: value}
         changes = _merge(changes, value)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -39,7 +40,11 @@ class Flow(Generic[E, R]):
         return kind
 
     def __call__(self, experiment: E) -> R:
-        return self.function(experiment)
+        outer = _innermost.set((self, experiment))
+        try:
+            return self.function(experiment)
+        finally:
+            _innermost.reset(outer)
 
 
 def flow(function: Callable[[E], R]) -> Flow[E, R]:
@@ -48,3 +53,9 @@ def flow(function: Callable[[E], R]) -> Flow[E, R]:
 
 
 AnyFlow = Flow[Any, Any]
+_innermost: ContextVar[tuple[AnyFlow, Experiment] | None] = ContextVar("innermost", default=None)
+
+
+def innermost_call() -> tuple[AnyFlow, Experiment] | None:
+    """The smallest flow of those that are being called here: what one would run to make just this."""
+    return _innermost.get()

@@ -13,6 +13,7 @@ from typing import Any
 from lmcore.config import Config
 from lmcore.lineage import FORMAT, Manifest, digest_of
 from lmcore.registry import Part
+from tasks.engine.accepted import fingerprint_of
 from tasks.engine.artifact import Artifact
 from tasks.engine.code import CodeReader
 from tasks.engine.step import Step
@@ -50,18 +51,25 @@ def key_document(step: Step[Any, Any], arguments: Mapping[str, Any], code: CodeR
     inputs = inputs_of(arguments)
     left_out = {"name", *step.ignores, *inputs}
     settings = {name: value for name, value in arguments.items() if name not in left_out}
+    definitions = code.fingerprint(step.entry, dict(_parts(settings)))
     return {
         "format": FORMAT,
         "step": step.name,
         "settings": settings,
         "inputs": {name: _digests(value) for name, value in inputs.items()},
-        "code": code.fingerprint(step.entry, dict(_parts(settings))),
+        "code": definitions,
+        "fingerprint": code.accepted.resolve(step.name, fingerprint_of(definitions)),
     }
+
+
+def key_of(document: Mapping[str, Any]) -> str:
+    """The key of a key document, in which code counts by the fingerprint of what it stands for."""
+    return digest_of({name: value for name, value in document.items() if name != "code"})
 
 
 def address_of(step: Step[Any, Any], name: str, document: dict[str, Any]) -> Address:
     """Data lies under its name, everything else under its key."""
-    key = digest_of(document)
+    key = key_of(document)
     last = name if step.makes.is_data() else f"{step.name}-{key[:12]}"
     return Address(key, document, f"{step.makes.home}/{last}")
 

@@ -73,7 +73,7 @@ def build(
             key_document=address.document,
             inputs={name: _addresses(value) for name, value in inputs_of(arguments).items()},
             facts=dict(facts),
-            environment=environment(),
+            environment={name: version for name, version in environment().items() if name != "python"},
             provenance=_provenance(session, step, arguments, meter, run.run_id if run else None)
             | {"is_resumed": is_resumed},
         )
@@ -206,6 +206,7 @@ def _provenance(
         "forecast": asdict(step.forecast(arguments)),
         "git": git_state(session.workspace.root),
         "host": socket.gethostname(),
+        "python": environment()["python"],
         "prefect_run_id": session.prefect_run_id,
         "mlflow_run_id": mlflow_run_id,
     }

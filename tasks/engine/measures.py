@@ -70,7 +70,7 @@ def _measures(session: Session, step: str, name: str) -> Iterator[Measure]:
 
 def _of(manifest: Manifest) -> Measure | None:
     made = manifest.provenance
-    if made.get("is_resumed"):  # its time is that of the last part alone
+    if made.get("is_resumed") or made.get("is_made_elsewhere"):  # the time of a part, or of another machine
         return None
     try:
         nominal = Forecast(**made["forecast"])

@@ -13,8 +13,9 @@ from typing import Any, Literal, TypeVar
 
 from lmcore.config import canonical
 from lmcore.lineage import Manifest
+from tasks.engine.accepted import fingerprint_of
 from tasks.engine.artifact import Artifact
-from tasks.engine.copies import can_restore
+from tasks.engine.copies import find_copy
 from tasks.engine.key import Address, address_of, artifact_of, drifted, flat_inputs, key_document
 from tasks.engine.measures import foresee
 from tasks.engine.reasons import changed_files, differences, in_words
@@ -92,11 +93,16 @@ class Planner:
         store, label = self.session.store, label_of(step, arguments)
         address = locate(self.session, step, arguments)
         proof = find(self.session, step, label, address)
+        if proof.manifest and proof.has_lost_effect:
+            return "restore", proof.fault or "", address, proof.manifest
         if proof.manifest:
-            return "reuse", f"proved: {_files(proof.manifest)}", address, proof.manifest
+            why = f"proved: {_files(proof.manifest)}" + _accepted(self.session, step, address, proof.manifest)
+            return "reuse", why, address, proof.manifest
+        copy = None if proof.is_unwanted else find_copy(self.session, address)
         before = store.remembered(address.key)
-        if before and not proof.is_unwanted and can_restore(self.session, address):
-            return "restore", proof.fault or f"{address.path} is missing; a copy is left", address, before
+        if before and copy:
+            fault = proof.fault or f"{address.path} is missing"
+            return "restore", f"{fault}; a copy is in {copy.where}", address, before
         if proof.fault:
             return "run", proof.fault, address, None
         if before:
@@ -144,6 +150,15 @@ def _file_changes(last: Manifest, name: str, artifact: Artifact) -> list[str]:
     if not isinstance(before, dict) or "files" not in before:
         return []
     return changed_files(before["files"], getattr(artifact, "files", {}))
+
+
+def _accepted(session: Session, step: Step[Any, Any], address: Address, manifest: Manifest) -> str:
+    """Why a product of older code stands."""
+    code = address.document["code"]
+    if manifest.key_document["code"] == code:
+        return ""
+    why = session.code.accepted.why(step.name, fingerprint_of(code))
+    return f"; accepted code ({why})" if why else ""
 
 
 def _files(manifest: Manifest) -> str:

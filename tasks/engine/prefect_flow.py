@@ -1,52 +1,45 @@
-"""A flow as a Prefect flow run, with MLflow keeping the books. Imported when something has to be made."""
+"""A flow as a Prefect flow run, with MLflow keeping the books. Imported when something has to be made.
+
+The same steps run in two places: in a flow run of their own, which a command in a terminal starts, and in the
+flow run of a deployment, which somebody started from Prefect's pages, from afar or by the clock.
+"""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from prefect import flow as prefect_flow
-from prefect import tags
 from prefect.artifacts import create_table_artifact
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
-from prefect.states import Crashed
 
 from lmcore.config import canonical
 from tasks.engine.books import Books
+from tasks.engine.ending import write_page
 from tasks.engine.experiment import Experiment
 from tasks.engine.flow import AnyFlow
 from tasks.engine.on_prefect import OnPrefect
-from tasks.engine.session import Listener, Outcome, ReachedUntil, Session
+from tasks.engine.prefect_api import PrefectApi, crash_orphans, sign
+from tasks.engine.session import Listener, NoTracker, Outcome, ReachedUntil, Session
 from tasks.engine.step import executing
-from tasks.tracking.processes import boot_id, close_orphans, process_start
+from tasks.tracking.processes import close_orphans
+
+QUIET_SECONDS = 10.0
+"""Between two log lines about the progress of one step."""
 
 
 def run_on_prefect(session: Session, flow: AnyFlow, experiment: Experiment) -> Any:
     """Run the flow's steps as tasks of one Prefect flow run and as child runs of one MLflow run."""
+    answers: list[Any] = []
 
     def body(experiment_name: str, settings: dict[str, Any]) -> None:
-        context = FlowRunContext.get()
-        if context and context.flow_run:
-            session.prefect_run_id = str(context.flow_run.id)
-        told = Told(session.listener)
-        session.listener = told
-        executor = OnPrefect(session)
-        with Books(session, settings) as books, executing(executor):
-            session.tracker = books
-            with suppress(ReachedUntil):
-                answers.append(flow(experiment))
-            executor.finish()
-        create_table_artifact(key="steps", table=told.rows, description="What became of each step")
+        answers.append(run_in_context(session, flow, experiment))
 
-    answers: list[Any] = []
-    close_orphans(session.workspace.root)
-    crash_orphans()
+    close_leftovers(session)
     described = prefect_flow(
         name=flow.name,
         description=flow.function.__doc__,
@@ -54,28 +47,43 @@ def run_on_prefect(session: Session, flow: AnyFlow, experiment: Experiment) -> A
         validate_parameters=False,
         persist_result=False,
     )(body)
-    with tags(process_tag()):
-        described(experiment_name=experiment.name, settings=canonical(experiment))
-    return answers[0] if answers else None
+    described(experiment_name=experiment.name, settings=_settings(experiment))
+    return answers[0]
 
 
-def process_tag() -> str:
-    """Names this process among all that ever ran on this machine."""
-    return f"process:{os.getpid()}:{process_start(os.getpid())}:{boot_id()}"
+def run_in_context(session: Session, flow: AnyFlow, experiment: Experiment) -> Any:
+    """Run the flow's steps as tasks of the Prefect flow run that this is called in.
+
+    Where the plan has nothing to make (`session.may_build` is off) MLflow is left alone: no run, no import.
+    """
+    context = FlowRunContext.get()
+    if context and context.flow_run:
+        session.prefect_run_id = str(context.flow_run.id)
+        sign(PrefectApi(os.environ["PREFECT_API_URL"]), session.prefect_run_id)
+    told = Told(session.listener)
+    session.listener = told
+    books = Books(session, _settings(experiment)) if session.may_build else nullcontext(NoTracker())
+    executor, answer = OnPrefect(session), None
+    with books as session.tracker, executing(executor):
+        with suppress(ReachedUntil):
+            answer = flow(experiment)
+        executor.finish()
+        page = write_page(session)
+        if page and isinstance(books, Books):
+            books.run.log_file(page, "report")
+    create_table_artifact(key="steps", table=told.rows, description="What became of each step")
+    return answer
 
 
-def crash_orphans() -> None:
-    """Mark as crashed what a `kill -9` left running: Prefect cannot know that its process is gone."""
-    running = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])))
-    with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=running):
-            names = [tag.split(":") for tag in run.tags if tag.startswith("process:")]
-            if names and not any(_lives(*name[1:]) for name in names):
-                client.set_flow_run_state(run.id, Crashed(message="its process is gone"), force=True)
+def close_leftovers(session: Session) -> None:
+    """End in both books what a `kill -9` left running."""
+    close_orphans(session.workspace.root)
+    crash_orphans(PrefectApi(os.environ["PREFECT_API_URL"]))
 
 
-def _lives(pid: str, start: str, boot: str) -> bool:
-    return boot == boot_id() and process_start(int(pid)) == start
+def _settings(experiment: Experiment) -> dict[str, Any]:
+    settings: dict[str, Any] = canonical(experiment)
+    return {name: value for name, value in settings.items() if name != "schedule"}
 
 
 class Told:
@@ -84,13 +92,21 @@ class Told:
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
         self.rows: list[dict[str, Any]] = []
+        self._logged: dict[str, float] = {}
 
     def started(self, label: str) -> None:
         self.listener.started(label)
+        self._logged[label] = time.monotonic()
         get_run_logger().info("%s: started", label)
 
     def progressed(self, label: str, figures: Mapping[str, Any]) -> None:
         self.listener.progressed(label, figures)
+        now = time.monotonic()
+        if now - self._logged.get(label, 0.0) > QUIET_SECONDS:
+            self._logged[label] = now
+            rest = [f"{name} {value}".strip() for name, value in figures.items() if name not in COUNTS]
+            told = "  ".join([f"{figures['done']:,}/{figures['total']:,}", *rest])
+            get_run_logger().info("%s: %s", label, told)
 
     def said(self, label: str, text: str) -> None:
         self.listener.said(label, text)
@@ -103,5 +119,12 @@ class Told:
             {"step": label, "what": outcome.action, "why": outcome.why, "digest": manifest.digest[:12],
              "seconds": round(outcome.seconds, 1), "bytes": manifest.size}
         )  # fmt: skip
-        digest = manifest.digest[:12]
-        get_run_logger().info("%s: %s %s %s %s", label, outcome.action, digest, manifest.facts, outcome.why)
+        plain = {
+            name: value for name, value in manifest.facts.items() if isinstance(value, int | float | str)
+        }
+        facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in plain.items())
+        told = [f"{outcome.action} {manifest.digest[:12]}", outcome.why, facts]
+        get_run_logger().info("%s: %s", label, "; ".join(filter(None, told)))
+
+
+COUNTS = ("done", "total")

@@ -71,8 +71,7 @@ def digests_of(
     workspace: Workspace, folder: Path, names: Sequence[str], *, in_full: bool = False
 ) -> dict[str, str]:
     """SHA-256 of files in a folder, remembered as long as their stat does not change."""
-    place = hashlib.sha256(workspace.address(folder).encode()).hexdigest()[:24]
-    memory = workspace.private / "proofs" / f"{place}.json"
+    memory = memory_of(workspace, folder)
     known = {} if in_full else _load(memory)
     digests, facts = {}, {}
     for name in names:
@@ -86,6 +85,12 @@ def digests_of(
     if facts != known:
         _save(memory, facts)
     return digests
+
+
+def memory_of(workspace: Workspace, folder: Path) -> Path:
+    """Where the digests of a folder's files are remembered."""
+    place = hashlib.sha256(workspace.address(folder).encode()).hexdigest()[:24]
+    return workspace.private / "proofs" / f"{place}.json"
 
 
 def _stat(path: Path) -> Stat:

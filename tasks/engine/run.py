@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 
 from lmcore.config import SettingsError, did_you_mean
 from tasks.engine.direct import Direct
+from tasks.engine.ending import write_page
 from tasks.engine.experiment import Experiment
 from tasks.engine.flow import AnyFlow
 from tasks.engine.plan import Line, Planner, following
 from tasks.engine.session import Listener, NoTracker, ReachedUntil, Session, Silent, WorkTurnedUp
+from tasks.engine.stages import keep_in_step
 from tasks.engine.step import executing
 from tasks.engine.workspace import Workspace
 
@@ -72,7 +74,7 @@ def make_plan(
         raise SettingsError(
             f"--from {options.start} comes after --until {options.until}; nothing is left to run"
         )
-    return replace(session), lines
+    return replace(session, lines=tuple(lines)), lines
 
 
 def run_flow(
@@ -86,20 +88,32 @@ def run_flow(
     """Make what is not there yet, reuse what is proved."""
     session, lines = planned or make_plan(workspace, flow, experiment, options)
     session.listener = listener or Silent()
+    answer = _run(session, flow, experiment, lines, options)
+    keep_in_step(session, flow, experiment)
+    return Result(session, lines, answer)
+
+
+def _run(
+    session: Session, flow: AnyFlow, experiment: Experiment, lines: list[Line], options: Options
+) -> object:
     has_work = any(line.action in ("run", "depends") for line in lines)
-    if not has_work or not options.use_prefect:
+    use_prefect = options.use_prefect and "DVC_STAGE" not in os.environ  # under `dvc repro`, DVC is in charge
+    if not has_work or not use_prefect:
         with suppress(WorkTurnedUp):
-            return Result(session, lines, _here(session, flow, experiment, not options.use_prefect))
+            return _here(session, flow, experiment, not use_prefect)
         session = replace(session, may_build=True)
-    return Result(session, lines, _on_prefect(session, flow, experiment))
+    return _on_prefect(session, flow, experiment)
 
 
 def _here(session: Session, flow: AnyFlow, experiment: Experiment, may_build: bool) -> object:
     """Run in this process, without server and tracker."""
     session.tracker, session.may_build = NoTracker(), may_build
+    answer = None
     with executing(Direct(session)), suppress(ReachedUntil):
-        return flow(experiment)
-    return None
+        answer = flow(experiment)
+    if session.flow:
+        write_page(session)
+    return answer
 
 
 def _plan(session: Session, flow: AnyFlow, experiment: Experiment) -> list[Line]:

@@ -1,7 +1,7 @@
 """One Prefect server for all runs of a workspace that happen at the same time.
 
 The first run starts it, later ones share it, and it goes when nobody holds `users.lock` any more: the
-kernel frees that lock however a run ends. `lm up` is one more user, which stays.
+kernel frees that lock however a run ends. `lm up` is one more user, which stays (see `supervisor.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from pathlib import Path
 from tasks.engine.locks import lock, try_lock
 from tasks.engine.workspace import Workspace, find_workspace
 from tasks.subprocesses import die_with_parent, stop
+from tasks.tracking.processes import process_start
 
 STARTUP_SECONDS = 180
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""A proxy that the environment names is not for addresses of this machine."""
 _started: list[subprocess.Popen[bytes]] = []
 """Servers outlive the runs that started them; they are kept here so that nobody complains of it."""
 
@@ -38,6 +41,8 @@ def prefect_environment(workspace: Workspace) -> dict[str, str]:
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_LOCAL_STORAGE_PATH": str(workspace.private / "records"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "NO_PROXY": ",".join(filter(None, (os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"))),
         "PREFECT_LOGGING_SETTINGS_PATH": str(Path(__file__).with_name("prefect_logging.yaml")),
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
@@ -67,17 +72,39 @@ def running_server(workspace: Workspace) -> str | None:
     return _alive(workspace.private / "prefect")
 
 
+def server_is_gone(workspace: Workspace) -> bool:
+    """Whether the process of the server is; one that is only slow to answer is not."""
+    return not _process_lives(workspace.private / "prefect")
+
+
+def revive_server(workspace: Workspace, url: str) -> None:
+    """Start a server that has ended once more, at the address that others know."""
+    home = workspace.private / "prefect"
+    with lock(home / "start.lock"):
+        if server_is_gone(workspace):
+            _start(workspace, home, int(url.removesuffix("/api").rpartition(":")[2]))
+
+
 def _alive(home: Path) -> str | None:
-    try:
-        url: str = json.loads((home / "server.json").read_text())["url"]
-    except (OSError, ValueError, KeyError):
+    # Another workspace's server may listen by now where a killed one did.
+    if not _process_lives(home):
         return None
-    return url if _is_healthy(url) else None
+    url: str = json.loads((home / "server.json").read_text())["url"]
+    return url if answers(f"{url}/health") else None
 
 
-def _is_healthy(url: str) -> bool:
+def _process_lives(home: Path) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+        known = json.loads((home / "server.json").read_text())
+        return bool(process_start(known["pid"]) == known["started"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def answers(url: str) -> bool:
+    """Whether a server on this machine answers there."""
+    try:
+        with _direct.open(url, timeout=5) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -103,11 +130,12 @@ def _start(workspace: Workspace, home: Path, port: int) -> str:
     _started.append(process)
     url = f"http://127.0.0.1:{port}/api"
     until = time.monotonic() + STARTUP_SECONDS
-    while not _is_healthy(url):
+    while not answers(f"{url}/health"):
         if process.poll() is not None or time.monotonic() > until:
             raise NoServer(f"Prefect's server did not start; its log is {log}")
         time.sleep(0.2)
-    (home / "server.json").write_text(json.dumps({"url": url, "pid": process.pid}))
+    known = {"url": url, "pid": process.pid, "started": process_start(process.pid)}
+    (home / "server.json").write_text(json.dumps(known))
     return url
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -14,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from lmcore.config import SettingsError
 from lmcore.lineage import Manifest
+from tasks.engine.accepted import read_accepted
 from tasks.engine.artifact import Artifact
 from tasks.engine.code import CodeReader
 from tasks.engine.key import CODE_ROOT
@@ -109,6 +111,11 @@ class Session:
     tracker: Tracker = field(default_factory=NoTracker)
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     prefect_run_id: str | None = None
+    lines: Sequence[Any] = ()
+    """The plan that this run follows, a `Line` for each call."""
+    began: float = field(default_factory=time.monotonic)
+    outcomes: dict[str, Outcome] = field(default_factory=dict, init=False)
+    """What became of each call so far, by its label."""
     _answers: dict[str, Future[Any]] = field(default_factory=dict, init=False)
     _reached: set[str] = field(default_factory=set, init=False)
     """Variants that have come to the step which the run ends with."""
@@ -158,7 +165,8 @@ class Session:
 
     @cached_property
     def code(self) -> CodeReader:
-        return CodeReader(CODE_ROOT, self.workspace.private / "code-facts.json")
+        accepted = read_accepted(self.workspace.root)
+        return CodeReader(CODE_ROOT, self.workspace.private / "code-facts.json", accepted)
 
 
 def label_of(step: Step[Any, Any], arguments: Mapping[str, Any]) -> str:

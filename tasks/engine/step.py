@@ -29,19 +29,12 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 A = TypeVar("A", bound=Artifact)
-A_co = TypeVar("A_co", bound=Artifact, covariant=True)
 T = TypeVar("T")
-
-
-class Future(Protocol[A_co]):
-    """An artifact that a parallel branch is still making; steps take it wherever they take the artifact."""
-
-    def result(self) -> A_co: ...
 
 
 @dataclass(frozen=True)
 class Done(Generic[A]):
-    """A future that was ready from the start."""
+    """A promise that was kept from the start."""
 
     artifact: A
 
@@ -59,6 +52,8 @@ class Build:
     """Cores that it may compute on; any number gives the same bytes."""
     carried: Path | None = None
     """The file that the previous version of this product hands on, see `step(carries=...)`."""
+    stop_after: int | None = None
+    """Only so many optimizer steps are wanted, and no product: a training is replayed."""
     on_progress: Callable[[Mapping[str, Any]], None] = lambda _: None
     on_metrics: Callable[[list[dict[str, Any]]], None] = lambda _: None
 
@@ -122,6 +117,8 @@ class Step(Generic[P, A]):
     """Brings that effect about again: (workspace, product, arguments). The product stays as it is."""
     replay: Callable[..., Replayed | None] | None = None
     """A quicker proof that changed code makes the same bytes than to make all of them, see `step`."""
+    reads: Callable[[Mapping[str, Any]], Sequence[Path | str]] | None = None
+    """The files and folders behind its inputs, where those are no products: what DVC is to watch."""
 
     @property
     def name(self) -> str:
@@ -150,10 +147,10 @@ class Step(Generic[P, A]):
         artifact: A = current().call(self, self.bind(*args, **kwargs))
         return artifact
 
-    def submit(self, *args: Any, **kwargs: Any) -> Future[A]:
-        """Start it in a parallel branch; arguments may be futures."""
-        future: Future[A] = current().submit(self, self.bind(*args, **kwargs))
-        return future
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> A:
+        """Start it in a parallel branch: a promise of the artifact, which steps take like the artifact."""
+        branch: A = current().submit(self, self.bind(*args, **kwargs))
+        return branch
 
 
 known_steps: dict[str, Step[Any, Any]] = {}
@@ -171,6 +168,7 @@ def step(
     is_registered: Callable[[Path, Path, bool], bool] | None = None,
     renew: Callable[[Path, Path, Mapping[str, Any]], None] | None = None,
     replay: Callable[..., Replayed | None] | None = None,
+    reads: Callable[[Mapping[str, Any]], Sequence[Path | str]] | None = None,
 ) -> Callable[[Callable[Concatenate[Build, P], Facts]], Step[P, A]]:
     """Make a step of a function `(build, ..., *, name) -> facts` that fills `build.folder`.
 
@@ -186,14 +184,16 @@ def step(
         ignores: parameters that do not change the bytes: thread counts and the like.
         cores: how many cores a call can make use of. It waits until so many (or all that the machine has)
             are not computed on by another step that says so.
-        replay: `(build, folder of the product, **arguments) -> Replayed` for `--accept-code`: make the first
-            part of a product again in `build.folder` and compare; None asks for the whole. Without it the
-            whole is made again and its content compared.
+        replay: `(make, build, folder of the product, **arguments) -> Replayed` for `--accept-code`: make the
+            first part of a product again in `build.folder`, most likely with `make`, which is the step's own
+            function of a build, and compare; None asks for the whole. Without it the whole is made again.
+        reads: from a call's arguments, the files and folders that stand for its inputs in `dvc.yaml`; left
+            out: the inputs' addresses.
     """
 
     def decorate(function: Callable[Concatenate[Build, P], Facts]) -> Step[P, A]:
         made = Step(
-            function, makes, forecast, carries, resumable, ignores, cores, is_registered, renew, replay
+            function, makes, forecast, carries, resumable, ignores, cores, is_registered, renew, replay, reads
         )
         known_steps[made.name] = made
         return made

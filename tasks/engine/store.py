@@ -20,6 +20,7 @@ from lmcore.lineage import (
     content_digest,
     file_digest,
     list_product,
+    read_manifest,
     write_manifest,
 )
 from tasks.engine.key import Address
@@ -35,7 +36,8 @@ _AT_CWD = -100
 class Copies:
     """Where else a product's bytes lie, remembered under its key. Checked before it is believed."""
 
-    digest: str
+    seal: str
+    """Of the manifest that they have."""
     dvc: str
     """The folder's name in DVC's cache."""
 
@@ -65,7 +67,20 @@ class Store:
     def find(self, address: Address, *, in_full: bool = False) -> Proof:
         """The whole product with this key, or what is wrong. Another key at a fixed path is a miss."""
         proof = prove(self.workspace, address.path, in_full=in_full)
-        return proof if proof.manifest is None or proof.manifest.key == address.key else Proof(None)
+        if proof.manifest is None:
+            return proof
+        return Proof(self.known(proof.manifest)) if proof.manifest.key == address.key else Proof(None)
+
+    def read(self, folder: Path) -> Manifest:
+        """A product's manifest with all that is known of its provenance; raises as `read_manifest`."""
+        return self.known(read_manifest(folder))
+
+    def known(self, manifest: Manifest) -> Manifest:
+        """The same with what is remembered of its provenance, where the product itself does not say."""
+        if manifest.provenance:
+            return manifest
+        before = self.remembered(manifest.key)
+        return before if before and before.provenance and before.seal == manifest.seal else manifest
 
     def remembered(self, key: str) -> Manifest | None:
         """The manifest that a product of this key had, whether or not the product is still there."""
@@ -91,7 +106,9 @@ class Store:
 
     def remember(self, manifest: Manifest) -> None:
         """Keep a copy of a manifest to explain later plans from; it is never taken for a product."""
-        write_small(self.private / "manifests" / f"{manifest.key}.json", manifest.model_dump_json())
+        file = self.private / "manifests" / f"{manifest.key}.json"
+        write_small(file, self.known(manifest).model_dump_json())
+        os.utime(file)  # when the product was last made or used, for `lm prune`
 
     def use(self, step: str, name: str, key: str) -> None:
         """Note what stands under a name now."""

@@ -38,10 +38,27 @@ def find(session: Session, step: Step[Any, Any], label: str, address: Address) -
         return Proof(None, drift, is_unwanted=True)
     if proof.manifest is None:
         return proof
-    product = session.workspace.path(address.path)
-    if step.is_registered and not step.is_registered(session.workspace.root, product, session.verify):
-        return Proof(None, "the registry does not hold it as it was left", is_unwanted=True)
+    if not _holds(session, step, address):
+        return Proof(proof.manifest, "the registry does not hold it as it was left", has_lost_effect=True)
     return proof
+
+
+def _holds(session: Session, step: Step[Any, Any], address: Address) -> bool:
+    """Whether what the step did outside of its product's folder still holds."""
+    product = session.workspace.path(address.path)
+    return step.is_registered is None or step.is_registered(
+        session.workspace.root, product, session.verify
+    )
+
+
+def _renew(
+    session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], address: Address
+) -> None:
+    """Bring it about again; another run may just have done so."""
+    assert step.renew
+    with session.store.building(address.path):
+        if not _holds(session, step, address):
+            step.renew(session.workspace.root, session.workspace.path(address.path), arguments)
 
 
 def settle(
@@ -51,19 +68,26 @@ def settle(
     address, label = locate(session, step, arguments), label_of(step, arguments)
     proof = find(session, step, label, address)
     if proof.manifest:
-        return address, _keep(session, step, arguments, address, Outcome("reused", proof.manifest))
+        outcome = Outcome("reused", proof.manifest)
+        if proof.has_lost_effect:
+            _renew(session, step, arguments, address)
+            outcome = Outcome("restored", proof.manifest, proof.fault or "")
+        return address, _keep(session, step, arguments, address, outcome)
     if proof.is_unwanted or not can_restore(session, address):
         return address, None
     with session.store.building(address.path):
         proof = session.store.find(address)
         if proof.manifest:  # another run has restored it meanwhile
             return address, _keep(session, step, arguments, address, Outcome("reused", proof.manifest))
-        manifest = restore(session, step, address)
-    if manifest is None:
+        restored = restore(session, step, address)
+    if restored is None:
         return address, None
+    manifest, where = restored
     is_new = session.store.last(step.name, arguments["name"]) is None
-    missing = "a copy made under another name was taken" if is_new else f"{address.path} was missing"
-    why = proof.fault or missing
+    missing = "" if is_new else f"{address.path} was missing; "
+    why = f"{f'{proof.fault}; ' if proof.fault else missing}from {where}"
+    if not _holds(session, step, address):
+        _renew(session, step, arguments, address)
     return address, _keep(session, step, arguments, address, Outcome("restored", manifest, why))
 
 
@@ -115,6 +139,7 @@ def perform(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]
 def tell(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], outcome: Outcome) -> None:
     """Report what became of a call."""
     label = label_of(step, arguments)
+    session.outcomes[label] = outcome
     if outcome.action in ("reused", "restored"):
         session.tracker.reused(label, outcome.manifest)
     session.listener.finished(label, outcome)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.tracking.store import open_store, reading, unreadable
 
 RUNNING = """
-SELECT runs.run_uuid AS run_id, tags.key AS name, tags.value AS value
+SELECT runs.run_uuid AS run_id, runs.name AS title, tags.key AS name, tags.value AS value
 FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid
 WHERE runs.status = 'RUNNING' AND runs.lifecycle_stage = 'active'
   AND tags.key IN ('lm.pid', 'lm.host', 'lm.boot_id', 'lm.process_start')
@@ -59,7 +59,7 @@ def close_orphans(workspace: Path) -> list[str]:
     Runs of other machines are left alone: from here nobody can tell. Reads the database, and imports MLflow
     only when there is something to close.
     """
-    dead = _dead_runs(workspace)
+    dead = list(orphans(workspace))
     if not dead:
         return []
     client = open_store(workspace)
@@ -74,20 +74,22 @@ def close_orphans(workspace: Path) -> list[str]:
     return dead
 
 
-def _dead_runs(workspace: Path) -> list[str]:
+def orphans(workspace: Path) -> dict[str, str]:
+    """Id and name of each run that is said to be going on, and whose process is gone."""
     with reading(workspace) as connection:
         if connection is None:
-            return []
+            return {}
         try:
             rows = connection.execute(RUNNING).fetchall()
         except sqlite3.OperationalError:  # a database without these tables has no runs
-            return []
+            return {}
         except sqlite3.DatabaseError as error:
             raise unreadable(workspace, error) from None
     tags: dict[str, dict[str, str]] = {}
     for row in rows:
         tags.setdefault(row["run_id"], {})[row["name"]] = row["value"]
-    return sorted(run_id for run_id, who in tags.items() if _is_dead(who))
+    titles = {row["run_id"]: str(row["title"]) for row in rows}
+    return {run_id: titles[run_id] for run_id, who in sorted(tags.items()) if _is_dead(who)}
 
 
 def _is_dead(who: Mapping[str, str]) -> bool:

@@ -62,8 +62,8 @@ def register(
 
     The same product (by digest) is not registered twice: its version is returned, its alias and a lost copy
     are repaired. `run_id` is the run that made the product, `model_id` the LoggedModel announced for it by
-    `StepRun.start_model` (left out: found by the key). `is_chat`: prompts are questions that the model answers,
-    unless the caller says otherwise. `metrics` show on the version and on the model's page,
+    `StepRun.start_model` (left out: found by the key). `is_chat`: a prompt is a question that the model
+    answers, unless the caller says otherwise. `metrics` show on the version and on the model's page,
     `attachments` (texts by file name) among the model's artifacts.
 
     Raises:

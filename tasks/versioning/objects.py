@@ -30,21 +30,17 @@ class DamagedVersionError(VersioningError):
     """The cache holds other bytes than it promises; they are never delivered."""
 
 
-def files_in(folder: Path) -> list[tuple[str, Path]]:
-    """Every file with its path inside the folder, in DVC's order."""
-    if not folder.is_dir():
+def check_plain(file: Path) -> Path:
+    """The file itself, if it is one.
+
+    Raises:
+        VersioningError: it is a link, a socket, ...
+    """
+    if file.is_symlink() or not file.is_file():
         raise VersioningError(
-            f"cannot keep a version of {folder}: there is no such folder; make the product first"
+            f"cannot keep a version of {file}: not a plain file; a product holds plain files only"
         )
-    found = [file for file in folder.rglob("*") if file.is_symlink() or not file.is_dir()]
-    if not found:
-        raise VersioningError(f"cannot keep a version of {folder}: it holds no file; make the product first")
-    for file in found:
-        if file.is_symlink() or not file.is_file():
-            raise VersioningError(
-                f"cannot keep a version of {file}: not a plain file; a product holds plain files only"
-            )
-    return sorted((file.relative_to(folder).as_posix(), file) for file in found)
+    return file
 
 
 def listing_of(digests: dict[str, str]) -> tuple[str, bytes]:
@@ -91,6 +87,12 @@ def cache_folder(workspace: Path) -> Path:
 
 def default_remote(workspace: Path) -> str | None:
     return _configured(workspace, "core", "remote")
+
+
+def remote_url(workspace: Path, name: str) -> str | None:
+    """Where a remote is: an absolute path, or a URL. A path in the configuration counts from `.dvc`."""
+    url = _configured(workspace, f"'remote \"{name}\"'", "url")
+    return url if url is None or "://" in url else str(Path(os.path.normpath(workspace / ".dvc" / url)))
 
 
 def _configured(workspace: Path, section: str, name: str) -> str | None:

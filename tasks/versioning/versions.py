@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from tasks.engine.locks import lock
+from tasks.versioning.gate import alone, repository, retry
 from tasks.versioning.objects import (
     DamagedVersionError,
     MissingVersionError,
     VersioningError,
+    check_plain,
     copy_file,
     default_remote,
     digest_of_file,
     entries_of,
-    files_in,
     is_sound,
     listing_of,
     object_path,
@@ -34,9 +31,12 @@ CONFIG = """\
 {scm}[cache]
     type = "reflink,copy"
 """
-IGNORE = "# Patterns of files that DVC should not track, one a line, in the form that git uses.\n"
-LOCK = Path(".lm") / "versioning.lock"
-T = TypeVar("T")
+IGNORED = """\
+# What the clock wrote beside data products (times, hosts, logs) is no part of their versions.
+/data/*/*/provenance.json
+/data/*/*/log/
+!/data/sources/**
+"""
 
 
 def init(workspace: Path) -> None:
@@ -48,7 +48,7 @@ def init(workspace: Path) -> None:
     """
     if (workspace / ".dvc").is_dir():
         return
-    with lock(workspace / LOCK):
+    with alone(workspace):
         if (workspace / ".dvc").is_dir():
             return
         has_git = any(
@@ -59,13 +59,12 @@ def init(workspace: Path) -> None:
         scratch.mkdir(parents=True)
         (scratch / "config").write_text(CONFIG.format(scm="" if has_git else "    no_scm = True\n"))
         (scratch / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
-        if not (workspace / ".dvcignore").exists():
-            (workspace / ".dvcignore").write_text(IGNORE)
+        _ignore_times(workspace)
         scratch.rename(workspace / ".dvc")
 
 
 def take(workspace: Path, folder: Path) -> str:
-    """Put a copy of a product folder, all files of it, into DVC's cache.
+    """Put a copy of a product folder into DVC's cache: all files of it that `.dvcignore` does not name.
 
     Returns:
         the version's name: DVC's md5 of the folder, ending in `.dir`. Equal folders have equal names.
@@ -73,13 +72,14 @@ def take(workspace: Path, folder: Path) -> str:
     Raises:
         VersioningError: the folder is missing or empty, holds a link or special file, or changed meanwhile.
     """
+    if not folder.is_dir():
+        raise VersioningError(
+            f"cannot keep a version of {folder}: there is no such folder; make the product first"
+        )
     init(workspace)
-    digests = {path: digest_of_file(file) for path, file in files_in(folder)}
-    version, listing = listing_of(digests)
-    if has(workspace, version) and all(is_sound(workspace, digest) for digest in digests.values()):
-        return version
-    with lock(workspace / LOCK):
-        _retry(lambda: _add(workspace, folder, digests, version, listing))
+    with alone(workspace):
+        _ignore_times(workspace)
+        version = retry(lambda: _take(workspace, folder))
     if not has(workspace, version):
         raise VersioningError(
             f"DVC's cache did not keep {folder.name} ({version}); look at `dvc doctor` and the disk"
@@ -124,24 +124,58 @@ def restore(workspace: Path, version: str, folder: Path) -> None:
         )
 
 
-def _add(workspace: Path, folder: Path, digests: dict[str, str], version: str, listing: bytes) -> None:
-    """Let DVC copy the files into its cache, the listing last: a version that is listed is whole."""
-    with _repository(workspace) as repository:
-        from dvc_objects import fs
+def _ignore_times(workspace: Path) -> None:
+    """Let DVC pass over what differs each time that a product is made; a user's own lines are kept."""
+    file = workspace / ".dvcignore"
+    lines = file.read_text(encoding="utf-8") if file.exists() else ""
+    if IGNORED not in lines:
+        file.write_text(
+            lines + ("\n" if lines and not lines.endswith("\n") else "") + IGNORED, encoding="utf-8"
+        )
 
-        files: Any = fs
-        store, local, memory = repository.cache.local, files.LocalFileSystem(), files.MemoryFileSystem()
-        for path, digest in digests.items():
-            store.add(str(folder / path), local, digest, hardlink=False)
-            if not is_sound(workspace, digest):
-                _blame(workspace, folder / path, digest)
-        name = f"memory://lm-{version}"
-        memory.pipe_file(name, listing)
-        store.add(name, memory, version, hardlink=False)
-        memory.rm_file(name)
-        if object_path(workspace, version).read_bytes() != listing:
-            set_aside(workspace, version)
-            raise OSError(f"the cached listing of {folder.name} is damaged")  # and the retry writes it anew
+
+def _take(workspace: Path, folder: Path) -> str:
+    with repository(workspace) as opened:
+        digests = {
+            Path(file).relative_to(folder).as_posix(): digest_of_file(check_plain(Path(file)))
+            for file in opened.dvcignore.find(_local(), str(folder))
+        }
+        if not digests:
+            raise VersioningError(
+                f"cannot keep a version of {folder}: it holds no file; make the product first"
+            )
+        version, listing = listing_of(digests)
+        if not (has(workspace, version) and all(is_sound(workspace, each) for each in digests.values())):
+            _add(opened.cache.local, workspace, folder, digests, version, listing)
+    return version
+
+
+def _local() -> Any:
+    from dvc_objects import fs
+
+    files: Any = fs
+    return files.LocalFileSystem()
+
+
+def _add(
+    store: Any, workspace: Path, folder: Path, digests: dict[str, str], version: str, listing: bytes
+) -> None:
+    """Let DVC copy the files into its cache, the listing last: a version that is listed is whole."""
+    from dvc_objects import fs
+
+    files: Any = fs
+    local, memory = files.LocalFileSystem(), files.MemoryFileSystem()
+    for path, digest in digests.items():
+        store.add(str(folder / path), local, digest, hardlink=False)
+        if not is_sound(workspace, digest):
+            _blame(workspace, folder / path, digest)
+    name = f"memory://lm-{version}"
+    memory.pipe_file(name, listing)
+    store.add(name, memory, version, hardlink=False)
+    memory.rm_file(name)
+    if object_path(workspace, version).read_bytes() != listing:
+        set_aside(workspace, version)
+        raise OSError(f"the cached listing of {folder.name} is damaged")  # and the retry writes it anew
 
 
 def _blame(workspace: Path, source: Path, digest: str) -> None:
@@ -187,8 +221,8 @@ def _fetch(workspace: Path, version: str) -> None:
             f"DVC's cache lacks files of {version} and there is no default remote; rebuild the product, "
             "or name a remote that has it: dvc remote add --default NAME URL"
         )
-    with lock(workspace / LOCK):
-        _retry(lambda: _pull(workspace, version))
+    with alone(workspace):
+        retry(lambda: _pull(workspace, version))
     if not has(workspace, version):
         raise MissingVersionError(
             f"neither DVC's cache nor its remote '{remote}' has all of {version}; rebuild the product"
@@ -196,38 +230,10 @@ def _fetch(workspace: Path, version: str) -> None:
 
 
 def _pull(workspace: Path, version: str) -> None:
-    with _repository(workspace) as repository:
+    with repository(workspace) as opened:
         from dvc_data.hashfile.hash_info import HashInfo
         from dvc_data.hashfile.transfer import transfer
 
-        source = repository.cloud.get_remote_odb()
+        source = opened.cloud.get_remote_odb()
         with suppress(FileNotFoundError):
-            transfer(source, repository.cache.local, {HashInfo("md5", version)}, shallow=False, verify=True)
-
-
-@contextmanager
-def _repository(workspace: Path) -> Iterator[Any]:
-    """The workspace as DVC sees it, opened without a word on the terminal or the network."""
-    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
-    from dvc.repo import Repo  # type: ignore[import-untyped,unused-ignore]
-
-    for name in ("dvc", "dvc_data", "dvc_objects"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    # Only the cache is wanted: a workspace that was copied without its `.git` has one too.
-    repository = Repo(str(workspace), config={"core": {"no_scm": True}})
-    try:
-        yield repository
-    finally:
-        repository.close()
-
-
-def _retry(action: Callable[[], T], waits: Iterable[float] = (0.2, 1.0, 3.0)) -> T:
-    """Try again after a busy disk or a locked state database; the last failure is told."""
-    for wait in waits:
-        try:
-            return action()
-        except VersioningError:
-            raise
-        except Exception:  # DVC, sqlite and the file system each have their own
-            time.sleep(wait)
-    return action()
+            transfer(source, opened.cache.local, {HashInfo("md5", version)}, shallow=False, verify=True)

@@ -87,6 +87,12 @@ def make_workspace(folder: Path) -> Lm:
 
 
 @pytest.fixture(scope="session")
+def workspace_at() -> Callable[[Path], Lm]:
+    """Makes a workspace in a folder."""
+    return make_workspace
+
+
+@pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Lm:
     """The tiny experiment, run once from nothing; look, but do not touch."""
     lm = make_workspace(tmp_path_factory.mktemp("built") / "workspace")

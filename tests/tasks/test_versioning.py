@@ -29,7 +29,7 @@ QUIET = {"DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_
 FILES = {
     "manifest.json": b"{}\n",
     "train-00000.bin": bytes(range(256)) * 40,
-    "log/timings.jsonl": b"1\n",
+    "parts/timings.jsonl": b"1\n",
     "é b": b"",
 }
 
@@ -92,6 +92,33 @@ def test_a_version_has_the_name_that_dvc_gives_it(tmp_path: Path, product: Path)
     version = take(tmp_path, product)
     dvc(tmp_path, "add", "--quiet", "--no-commit", str(product))
     assert f"md5: {version}" in (tmp_path / "data/shards/tales.dvc").read_text()
+
+
+TIMES = {"provenance.json": b"{}", "log/timings.jsonl": b"1", "log/deep/er": b"2"}
+LOOKS_LIKE_TIMES = {"parts/provenance.json": b"{}", "parts/log/a": b"3", "logs": b"4"}
+
+
+def test_what_the_clock_wrote_is_no_part_of_a_version_and_never_comes_back(tmp_path: Path) -> None:
+    plain = take(tmp_path, write(tmp_path / "data/shards/plain", FILES | LOOKS_LIKE_TIMES))
+    timed = write(tmp_path / "data/shards/timed", FILES | LOOKS_LIKE_TIMES | TIMES)
+    assert take(tmp_path, timed) == plain
+    restore(tmp_path, plain, tmp_path / "back")
+    assert read(tmp_path / "back") == FILES | LOOKS_LIKE_TIMES
+
+
+@pytest.mark.parametrize("own", ["", "*.bin", "# mine\n/data/shards/*/parts\n!timings.jsonl\n", "parts/**\n"])
+def test_a_version_leaves_out_just_what_dvc_would_ignore(tmp_path: Path, own: str) -> None:
+    (tmp_path / ".dvcignore").write_text(own)
+    write(tmp_path / "data", {".dvcignore": b"logs\n"})
+    product = write(tmp_path / "data/shards/tales", FILES | TIMES | {"logs": b""})
+    source = write(tmp_path / "data/sources/tales", FILES | TIMES)
+    versions = {folder: take(tmp_path, folder) for folder in (product, source)}
+    assert (tmp_path / ".dvcignore").read_text().startswith(own)
+    dvc(tmp_path, "add", "--quiet", "--no-commit", *map(str, versions))
+    for folder, version in versions.items():
+        assert f"md5: {version}" in folder.with_name("tales.dvc").read_text()
+    restore(tmp_path, versions[source], tmp_path / "back")
+    assert TIMES.items() <= read(tmp_path / "back").items()  # a source's files are no times of ours
 
 
 def test_dvc_checks_out_what_was_taken_here(tmp_path: Path, product: Path) -> None:

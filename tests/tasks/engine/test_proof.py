@@ -15,7 +15,7 @@ from tasks.engine.store import Store
 
 @pytest.fixture
 def product(workspace) -> Path:
-    return make(workspace, "data/things/demo", {"a.txt": "aaa", "log/b.txt": "bbb"})
+    return make(workspace, "data/things/demo", {"a.txt": "aaa", "more/b.txt": "bbb", "log/c.txt": "ccc"})
 
 
 def make(workspace, address: str, files: dict[str, str]) -> Path:
@@ -26,7 +26,7 @@ def make(workspace, address: str, files: dict[str, str]) -> Path:
     store = Store(workspace)
     store.seal(
         scratch, step="make", name="demo", key="k" * 64, key_document={}, inputs={}, facts={}, environment={},
-        provenance={},
+        provenance={"finished": "today"},
     )  # fmt: skip
     store.place(scratch, address, set_aside=False)
     return workspace.path(address)
@@ -41,7 +41,10 @@ def test_a_whole_product_is_proved_and_a_missing_one_is_no_fault(workspace, prod
     ("harm", "fault"),
     [
         (lambda folder: (folder / "a.txt").write_text("aab"), "data/things/demo/a.txt was changed"),
-        (lambda folder: (folder / "log" / "b.txt").write_text("c"), "data/things/demo/log/b.txt was changed"),
+        (
+            lambda folder: (folder / "more" / "b.txt").write_text("c"),
+            "data/things/demo/more/b.txt was changed",
+        ),
         (lambda folder: (folder / "a.txt").unlink(), "data/things/demo/a.txt is missing"),
         (lambda folder: (folder / "c").touch(), "data/things/demo/c does not belong there"),
         (lambda folder: (folder / "manifest.json").unlink(), "data/things/demo has no manifest"),
@@ -55,6 +58,20 @@ def test_a_fault_names_the_file(workspace, product, harm, fault):
     prove(workspace, "data/things/demo")
     harm(product)
     assert prove(workspace, "data/things/demo").fault == fault
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda folder: (folder / "provenance.json").unlink(),
+        lambda folder: (folder / "provenance.json").write_bytes(b"\xff"),
+        lambda folder: (folder / "log" / "c.txt").write_text("d"),
+        lambda folder: shutil.rmtree(folder / "log"),
+    ],
+)
+def test_what_the_clock_wrote_may_be_lost_without_damage(workspace, product, loss):
+    loss(product)
+    assert prove(workspace, "data/things/demo").manifest
 
 
 def test_what_is_no_folder_is_a_fault_not_a_gap(workspace):

@@ -22,6 +22,7 @@ with compute_slots(int(sys.argv[1])):
 def own_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LM_SLOTS", str(tmp_path / "slots"))
     monkeypatch.setattr("tasks.engine.slots.usable_cores", lambda: 3)
+    monkeypatch.setattr("tasks.engine.slots.LONG_SECONDS", 0.1)
 
 
 def test_never_more_slots_are_held_than_there_are_cores():

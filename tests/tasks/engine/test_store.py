@@ -13,7 +13,7 @@ from tasks.engine.store import Copies, Store
 ADDRESS = Address("k" * 64, {}, "data/things/demo")
 KNOWN = {
     "step": "make", "name": "demo", "key_document": {}, "inputs": {}, "facts": {}, "environment": {},
-    "provenance": {},
+    "provenance": {"seconds": 1.0},
 }  # fmt: skip
 
 
@@ -95,17 +95,33 @@ def test_only_plain_files_are_sealed(store):
         store.seal(scratch, key="k", **KNOWN)
 
 
-def test_log_files_are_sealed_but_no_part_of_the_digest(store):
-    digests = set()
+def test_what_the_clock_wrote_is_no_part_of_the_product(store):
+    written = set()
     for text in ("1", "2"):
         scratch = store.scratch("make", ADDRESS, keep=False)
         (scratch / "log").mkdir()
         (scratch / "log" / "time.txt").write_text(text)
         (scratch / "a.txt").touch()
-        manifest = store.seal(scratch, key="k", **KNOWN)
-        digests.add(manifest.digest)
-        assert set(manifest.files) == {"a.txt", "log/time.txt"}
-    assert len(digests) == 1
+        manifest = store.seal(scratch, key="k", **{**KNOWN, "provenance": {"seconds": text}})
+        assert set(manifest.files) == {"a.txt"}
+        assert read_manifest(scratch).provenance == {"seconds": text}
+        written.add((scratch / "manifest.json").read_bytes())
+    assert len(written) == 1
+
+
+def test_provenance_that_a_product_has_lost_is_remembered(store):
+    store.place(build(store, "one"), ADDRESS.path, set_aside=False)
+    made = store.find(ADDRESS).manifest
+    store.remember(made)
+    folder = store.workspace.path(ADDRESS.path)
+    (folder / "provenance.json").unlink()
+    assert read_manifest(folder).provenance == {}
+    assert store.find(ADDRESS).manifest == store.read(folder) == made
+    store.remember(read_manifest(folder))
+    assert store.remembered(made.key) == made
+    for file in (store.private / "manifests").iterdir():
+        file.unlink()
+    assert store.find(ADDRESS).manifest.provenance == {}
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff\xfe", b"[]", b"{}", b'{"digest": 1, "other": 2}', b"\0"])

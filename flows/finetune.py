@@ -1,0 +1,53 @@
+"""conversations + base -> full | LoRA -> examined on the validation side"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from flows.pretrain import PretrainExperiment, pretrain
+from flows.write_conversations import WriteConversationsExperiment, write_conversations
+from lmcore.evaluate.settings import ExamConfig
+from lmcore.finetune.settings import FinetuneConfig
+from tasks.artifacts import Checkpoint, Report
+from tasks.engine.flow import flow
+from tasks.examine import examine_models
+from tasks.finetune import finetune_model
+
+BASE = "base"
+
+
+class FinetuneExperiment(PretrainExperiment, WriteConversationsExperiment):
+    """A base model, conversations, and the ways to learn from them that are tried."""
+
+    finetune: dict[str, FinetuneConfig] = Field(
+        {"full": FinetuneConfig(method="full"), "lora": FinetuneConfig(method="lora")}, min_length=1
+    )
+    """Name -> how to finetune; each becomes a model of its own, examined beside the base."""
+    exam: ExamConfig = ExamConfig()
+
+
+def finetuned_models(experiment: FinetuneExperiment) -> dict[str, Checkpoint]:
+    """Each way of finetuning, as a parallel branch."""
+    base, conversations = pretrain(experiment), write_conversations(experiment)
+    return {
+        way: finetune_model.submit(
+            base, conversations, experiment.seeded(settings), name=f"{experiment.name}-{way}"
+        )
+        for way, settings in experiment.finetune.items()
+    }
+
+
+def chat_models(experiment: FinetuneExperiment) -> dict[str, Checkpoint]:
+    """The base and all that was finetuned from it, by name."""
+    return {BASE: pretrain(experiment), **finetuned_models(experiment)}
+
+
+@flow
+def finetune(experiment: FinetuneExperiment) -> Report:
+    """conversations + base -> full | LoRA -> examined on the validation side"""
+    experiment.split.require("validation_share", "the validation side chooses among the models")
+    models = chat_models(experiment)
+    return examine_models(
+        list(models.values()), write_conversations(experiment), tuple(models), "validation",
+        experiment.exam, name=experiment.name,
+    )  # fmt: skip

@@ -1,0 +1,117 @@
+"""base -> leaning branches -> merged; joint control -> all compared on the validation side"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from flows.evaluate import EvaluateExperiment
+from flows.pretrain import pretrain
+from flows.write_shards import write_shards
+from lmcore.config import Config
+from lmcore.evaluate.settings import ComparisonConfig
+from lmcore.merge.settings import MergeConfig
+from lmcore.train.settings import TrainConfig
+from tasks.artifacts import Checkpoint, Report
+from tasks.compare import compare_models
+from tasks.engine.flow import flow
+from tasks.merge import merge_models
+from tasks.pretrain import continue_training
+
+BASE, JOINT = "base", "joint_control"
+
+
+class BranchesConfig(Config):
+    """Models that go on from the base, each leaning to other sources, as departments that pool no text."""
+
+    leanings: dict[str, dict[str, float]] = {}
+    """Name -> source -> share of what the branch learns from; none: nothing is branched or merged."""
+    train: TrainConfig = TrainConfig(steps=100, warmup_steps=10, peak_learning_rate=3e-3)
+    """How each branch goes on from the base."""
+
+    @model_validator(mode="after")
+    def _are_several(self) -> Self:
+        if len(self.leanings) == 1:
+            raise ValueError("one leaning alone gives nothing to merge; name two or more, or none")
+        if taken := {BASE, JOINT} & self.leanings.keys():
+            raise ValueError(f"a leaning cannot be called '{min(taken)}'; choose another name")
+        return self
+
+    @property
+    def joint(self) -> TrainConfig:
+        """The control: one model on the mean of all leanings, for as many tokens as they have together."""
+        number = len(self.leanings)
+        sources = dict.fromkeys(source for mixture in self.leanings.values() for source in mixture)
+        shares = [
+            {source: weight / sum(mixture.values()) for source, weight in mixture.items()}
+            for mixture in self.leanings.values()
+        ]
+        mixture = {source: sum(each.get(source, 0.0) for each in shares) / number for source in sources}
+        return self.train.model_copy(update={"steps": number * self.train.steps, "mixture": mixture})
+
+
+class MergeExperiment(EvaluateExperiment):
+    """A base, branches of it, and the ways in which they are merged."""
+
+    branches: BranchesConfig = BranchesConfig()
+    merges: dict[str, MergeConfig] = Field(
+        {
+            name: MergeConfig(method=name)
+            for name in ("linear", "slerp", "task_arithmetic", "ties", "dare_ties")
+        }
+    )
+    """Name -> how the branches are merged."""
+    comparison: ComparisonConfig = ComparisonConfig()
+
+
+def branched_models(experiment: MergeExperiment) -> dict[str, Checkpoint]:
+    """Each leaning branch of the base."""
+    base, shards, branches = pretrain(experiment), write_shards(experiment), experiment.branches
+    return {
+        leaning: continue_training.submit(
+            base, shards, experiment.seeded(branches.train.model_copy(update={"mixture": mixture})),
+            name=f"{experiment.name}-{leaning}",
+        )
+        for leaning, mixture in branches.leanings.items()
+    }  # fmt: skip
+
+
+def merged_models(experiment: MergeExperiment) -> dict[str, Checkpoint]:
+    """Each merge of all branches."""
+    base, parents = pretrain(experiment), list(branched_models(experiment).values())
+    return {
+        way: merge_models.submit(base, parents, settings, name=f"{experiment.name}-{way}")
+        for way, settings in experiment.merges.items()
+        if parents
+    }
+
+
+def joint_model(experiment: MergeExperiment) -> dict[str, Checkpoint]:
+    """The control that sees the text of all branches; empty where nothing is branched."""
+    if not experiment.branches.leanings:
+        return {}
+    base, shards = pretrain(experiment), write_shards(experiment)
+    train = experiment.seeded(experiment.branches.joint)
+    return {JOINT: continue_training.submit(base, shards, train, name=f"{experiment.name}-{JOINT}")}
+
+
+def language_models(experiment: MergeExperiment) -> dict[str, Checkpoint]:
+    """The base, its branches, their merges and the joint control, by name."""
+    return {
+        BASE: pretrain(experiment),
+        **branched_models(experiment),
+        **merged_models(experiment),
+        **joint_model(experiment),
+    }
+
+
+@flow
+def merge(experiment: MergeExperiment) -> Report:
+    """base -> leaning branches -> merged; joint control -> all compared on the validation side"""
+    experiment.split.require("validation_share", "the validation side chooses among the models")
+    models = language_models(experiment)
+    return compare_models(
+        list(models.values()), write_shards(experiment), tuple(models), "validation",
+        experiment.comparison, name=experiment.name,
+    )  # fmt: skip

@@ -1,0 +1,64 @@
+"""Chapters become questions with answers; conversations of one's own join them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lmcore.config import SettingsError
+from lmcore.conversations.settings import ConversationsConfig
+from lmcore.corpus.settings import SourceChoice
+from lmcore.lineage import Facts
+from tasks.artifacts import Conversations, Corpus, SourceFiles
+from tasks.engine.proof import digests_of
+from tasks.engine.session import Session
+from tasks.engine.step import Build, Forecast, current, step
+from tasks.engine.workspace import Workspace
+from tasks.ingest import find_source
+
+
+def _forecast(arguments: Mapping[str, Any]) -> Forecast:
+    size = arguments["corpus"].size
+    own = sum(files.size for files in arguments["own"])
+    return Forecast(seconds=1 + (size + own) / 2e6, memory=6e7 + 4 * (size + own), disk=2e6 + own)
+
+
+@step(makes=Conversations, forecast=_forecast, ignores=("roots",))
+def write_conversations(
+    build: Build,
+    corpus: Corpus,
+    own: Sequence[SourceFiles],
+    roots: Sequence[str],
+    settings: ConversationsConfig,
+    *,
+    name: str,
+) -> Facts:
+    """Make exercises from each side's own chapters, and give conversations of one's own their sides.
+
+    Raises:
+        SettingsError: somebody changed a file since its digest was taken for the key.
+    """
+    from lmcore.conversations.write import write_conversations
+
+    files = [Path(root) / file for root, source in zip(roots, own, strict=True) for file in source.files]
+    facts = write_conversations(build.path(corpus), files, build.folder, settings, build.progress)
+    for root, source in zip(roots, own, strict=True):
+        now = digests_of(Workspace(build.workspace_root), Path(root), list(source.files))
+        for file, digest in source.files.items():
+            if now[file] != digest:
+                raise SettingsError(
+                    f"{Path(root) / file} was changed while this run was reading it; run again"
+                )
+    return facts
+
+
+def find_conversations(choices: Sequence[SourceChoice]) -> tuple[list[SourceFiles], list[str]]:
+    """The files of one's own conversations by digest, and the folder that each source lies in.
+
+    Raises:
+        ValueError: a source is not there or is empty.
+    """
+    session: Session = current().session
+    found = [find_source(session.workspace, choice, in_full=session.verify) for choice in choices]
+    return [files for _, files, _ in found], [str(root) for _, _, root in found]

@@ -1,0 +1,249 @@
+"""`lm prune`: take away what nobody can reach any more, see `reach.py`; what is needed again is made again.
+
+A product goes under its own locks, in one rename: a reader finds the whole of it, or nothing. What somebody
+uses at that moment stays. Data in its place is never taken away, only copies of versions that nobody names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lmcore.lineage import MANIFEST, list_product
+from tasks.engine.leftovers import (
+    TRASH,
+    build_locks,
+    half_written,
+    hold_all,
+    is_running,
+    size_of,
+    unfinished,
+)
+from tasks.engine.locks import is_held, try_lock
+from tasks.engine.proof import memory_of
+from tasks.engine.reach import RUN_HOMES, Reach, links, product_folders
+from tasks.engine.workspace import Workspace
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that goes."""
+
+    kind: str
+    """`product`, `link`, `unfinished work`, `set aside`, `page`, `note` or `DVC object`."""
+    path: Path
+    why: str
+    size: int
+    locks: tuple[Path, ...] = ()
+    """Held by whoever uses it."""
+    key: str | None = None
+    """A product's."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What went, or would go."""
+
+    items: list[Item] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    """What was left alone, and why, in words."""
+
+    def totals(self) -> dict[str, tuple[int, int]]:
+        """Kind -> how many, and how many bytes."""
+        kinds = dict.fromkeys(item.kind for item in self.items)
+        of = {kind: [item.size for item in self.items if item.kind == kind] for kind in kinds}
+        return {kind: (len(sizes), sum(sizes)) for kind, sizes in of.items()}
+
+
+def prune(workspace: Workspace, *, days: float = 14, is_dry_run: bool = False) -> Pruned:
+    """Take away what cannot be reached and was not used for so many days.
+
+    Raises:
+        ValueError: the registry does not read, so what it holds is not known.
+    """
+    reach, done = Reach(workspace, since=time.time() - days * DAY), Pruned()
+    for part in (_products, _unfinished, _aside, _pages, _notes):
+        for item in part(reach):
+            _take(reach, item, done, is_dry_run)
+    gone = {item.path for item in done.items}
+    for link in links(workspace):
+        if not link.exists() or link.parent / link.readlink() in gone or link.resolve() in gone:
+            _take(reach, Item("link", link, "leads to what is gone", 0), done, is_dry_run)
+    _take_objects(reach, done, is_dry_run)
+    if not is_dry_run:
+        _tidy(workspace)
+    return done
+
+
+def _take(reach: Reach, item: Item, done: Pruned, is_dry_run: bool) -> None:
+    with ExitStack() as held:
+        is_free = not any(map(is_held, item.locks)) if is_dry_run else hold_all(item.locks, held)
+        # A run may have taken a product up since it was found out that nobody needs it.
+        if not is_free or (item.key and reach.is_recent(item.key)):
+            done.kept.append(f"{reach.workspace.address(item.path)} is in use")
+            return
+        if not is_dry_run:
+            _remove(reach.workspace, item.path)
+        done.items.append(item)
+
+
+def _products(reach: Reach) -> Iterator[Item]:
+    for folder, manifest in reach.products.items():
+        is_in_its_place = folder.parent.name in RUN_HOMES and folder.name.endswith(manifest.key[:12])
+        if is_in_its_place and manifest.key not in reach.keys:
+            name = f"{folder.parent.name}~{folder.name}"
+            locks = tuple(reach.workspace.private / "locks" / f"{name}.{kind}" for kind in ("build", "use"))
+            why = f"{manifest.step} {manifest.name}"
+            yield Item("product", folder, why, size_of([folder]), locks, manifest.key)
+
+
+def _unfinished(reach: Reach) -> Iterator[Item]:
+    """Half-made products: those that can be gone on with only when they are old."""
+    for each in unfinished(reach.workspace):
+        if not each.can_go_on or each.age_from < reach.since:
+            why = "left unfinished long ago" if each.can_go_on else "a killed run left it"
+            locks = tuple(build_locks(reach.workspace, each.last))
+            yield Item("unfinished work", each.folder, why, size_of([each.folder]), locks)
+
+
+def _aside(reach: Reach) -> Iterator[Item]:
+    """Damaged products and other versions: their names end in when they were set aside, in nanoseconds."""
+    for path in sorted((reach.workspace.private / "aside").glob("*")):
+        when = path.name.rpartition(".")[2]
+        if when.isdigit() and int(when) / 1e9 < reach.since:
+            yield Item("set aside", path, "set aside long ago", size_of([path]))
+    for path in sorted((reach.workspace.root / ".dvc" / "tmp" / "damaged").glob("*")):
+        if path.stat().st_ctime < reach.since:
+            yield Item("set aside", path, "a damaged object of DVC's cache", size_of([path]))
+
+
+def _pages(reach: Reach) -> Iterator[Item]:
+    """Reports of old runs, but for the latest one of each experiment, to which a link leads."""
+    latest = {link.resolve() for link in links(reach.workspace)}
+    for page in sorted(reach.workspace.root.glob("reports/runs/*.html")):
+        if page.resolve() not in latest and page.stat().st_mtime < reach.since:
+            yield Item("page", page, "of an old run", size_of([page]))
+
+
+def _notes(reach: Reach) -> Iterator[Item]:
+    for path in half_written(reach.workspace):
+        yield Item("note", path, "a killed run left it", size_of([path]))
+    for path in _notes_of_products(reach):
+        yield Item("note", path, "of a product that is gone", size_of([path]))
+    for path in _other_notes(reach):
+        if path.stat().st_mtime < reach.since:
+            yield Item("note", path, "old", size_of([path]))
+
+
+def _notes_of_products(reach: Reach) -> Iterator[Path]:
+    private, keys = reach.workspace.private, reach.keys
+    for folder in ("manifests", "copies", "records"):
+        for path in sorted((private / folder).glob("[!.]*.json")):
+            key = path.stem.rpartition("-")[2]
+            if key not in keys and not reach.is_recent(key):
+                yield path
+    for path in sorted((private / "last").glob("[!.]*@*")):
+        if path.read_text(errors="replace").strip() not in keys:
+            yield path
+
+
+def _other_notes(reach: Reach) -> Iterator[Path]:
+    """Digests remembered of folders that are gone, ledgers that no version names, errors, probes."""
+    private = reach.workspace.private
+    proved = {memory_of(reach.workspace, folder) for folder in _proved_folders(reach)}
+    yield from (path for path in sorted((private / "proofs").glob("*.json")) if path not in proved)
+    ledgers = _ledgers(reach)
+    yield from (path for path in sorted((private / "carried").glob("*")) if path.name not in ledgers)
+    yield from sorted((private / "errors").glob("*.txt"))
+    yield from sorted((private / "probes").glob("*.json"))
+
+
+def _proved_folders(reach: Reach) -> Iterator[Path]:
+    """Folders of which digests are remembered: products, copies in the registry, sources."""
+    from tasks.tracking.versions import versions
+
+    yield from product_folders(reach.workspace)
+    yield from (version.folder for version in versions(reach.workspace.root))
+    sources = reach.workspace.sources
+    yield from (sources, *(path for path in sources.glob("**/*") if path.is_dir()))
+
+
+def _ledgers(reach: Reach) -> set[str]:
+    """Names of the ledgers that some version started from or hands on, and of the lines that say so."""
+    lines = list((reach.workspace.private / "carried").glob("*@*.json"))
+    named = {word for line in lines for word in line.read_text(errors="replace").split('"')}
+    for manifest in reach.remembered.values():
+        named.add(str(manifest.key_document.get("carried")))
+        named.update(entry.sha256 for entry in manifest.files.values())
+    return named | {line.name for line in lines}
+
+
+def _take_objects(reach: Reach, done: Pruned, is_dry_run: bool) -> None:
+    """What of DVC's cache no kept version needs, and no file in git names."""
+    from tasks.versioning.objects import VersioningError
+    from tasks.versioning.unneeded import remove_objects, unneeded
+
+    root = reach.workspace.root
+    if is_running(reach.workspace):
+        done.kept.append("DVC's cache is left alone while a run, or lm up, is going on")
+        return
+    try:
+        paths = unneeded(root, set(_versions(reach)))
+    except VersioningError as why:
+        done.kept.append(str(why))
+        return
+    done.items.extend(Item("DVC object", path, "no version needs it", size_of([path])) for path in paths)
+    if not is_dry_run:
+        remove_objects(root, paths)
+
+
+def _versions(reach: Reach) -> Iterator[str]:
+    """Names in DVC's cache of all versions that are kept."""
+    from tasks.versioning.unneeded import version_of
+
+    for note in (reach.workspace.private / "copies").glob("[!.]*.json"):
+        copies = reach.store.copies(note.stem)
+        if copies and (note.stem in reach.keys or reach.is_recent(note.stem)):
+            yield copies.dvc
+    for folder, manifest in reach.products.items():
+        if folder.parent.name not in RUN_HOMES and reach.store.copies(manifest.key) is None:
+            with suppress(OSError):  # a file is missing: then it is no version
+                yield version_of(folder, [MANIFEST, *list_product(folder)])
+
+
+def _remove(workspace: Workspace, path: Path) -> None:
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    if path.parent.name != TRASH:
+        trash = workspace.private / TRASH / f"{path.name}.{time.time_ns()}"
+        trash.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # another file system, or a layer that cannot rename
+            os.rename(path, trash)
+            path = trash
+    shutil.rmtree(path)
+
+
+def _tidy(workspace: Workspace) -> None:
+    """Away with empty folders of names and objects, and with locks of what is not there."""
+    _remove_empty(path for home in RUN_HOMES for path in workspace.root.glob(f"{home}/*"))
+    _remove_empty((workspace.root / ".dvc" / "cache" / "files" / "md5").glob("*"))
+    for lock in (workspace.private / "locks").glob("*~*"):
+        if not os.path.lexists(workspace.path(lock.stem.replace("~", "/"))):
+            with try_lock(lock) as is_free:
+                if is_free:  # who waits for it meanwhile notices that it is gone
+                    lock.unlink(missing_ok=True)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if folder.is_dir() and not folder.is_symlink():
+            with suppress(OSError):  # not empty
+                folder.rmdir()
