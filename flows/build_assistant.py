@@ -1,4 +1,4 @@
-"""source -> corpus -> base -> branches -> merged, base -> full | LoRA -> chosen -> tested -> registered"""
+"""source -> base -> branches -> merged, base -> full | LoRA -> chosen -> tested -> registered"""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def release_assistant(experiment: BuildAssistantExperiment) -> Registration:
 
 @flow
 def build_assistant(experiment: BuildAssistantExperiment) -> Registration:
-    """source -> corpus -> base -> branches -> merged, base -> full | LoRA -> chosen -> tested -> registered"""
+    """source -> base -> branches -> merged, base -> full | LoRA -> chosen -> tested -> registered"""
     experiment.split.require("test_share", "the test side is what models are scored on at the end")
     evaluate(experiment)
     release_language_model(experiment)

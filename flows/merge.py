@@ -25,7 +25,7 @@ BASE, JOINT = "base", "joint_control"
 class BranchesConfig(Config):
     """Models that go on from the base, each leaning to other sources, as departments that pool no text."""
 
-    leanings: dict[str, dict[str, float]] = {}
+    leanings: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Name -> source -> share of what the branch learns from; none: nothing is branched or merged."""
     train: TrainConfig = TrainConfig(steps=100, warmup_steps=10, peak_learning_rate=3e-3)
     """How each branch goes on from the base."""

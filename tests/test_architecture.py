@@ -25,7 +25,15 @@ MAY_IMPORT = {
     "generate": {"models", "nn"},
     "train": {"models", "nn", "batching", "tokenizers", "interop", "generate"},
     "finetune": {
-        "train", "models", "nn", "batching", "tokenizers", "chat", "interop", "generate", "conversations"
+        "train",
+        "models",
+        "nn",
+        "batching",
+        "tokenizers",
+        "chat",
+        "interop",
+        "generate",
+        "conversations",
     },
     "evaluate": {"models", "nn", "batching", "tokenizers", "generate", "interop", "conversations", "chat"},
     "merge": {"interop"},

@@ -118,6 +118,8 @@ def _sentence(marks: Marks, best: str, second: str | None, difference: Entry | N
     score = f"{best} has {marks.values[best]:.3f} ({marks.metric}, validation side)"
     if second is None or difference is None:
         return f"{score}; there was nothing else to choose from"
+    if difference["value"] == 0:
+        return f"{score}, and so has {second}; the first of them was taken"
     told = f"{difference['value']:+.3f}"
     if difference["low"] is not None:
         told += f", 95 % {difference['low']:+.3f} to {difference['high']:+.3f}"

@@ -53,7 +53,10 @@ def merge_folders(
         OSError: the disk is full.
     """
     _rehearse(settings.method, base is not None, len(parents))
-    models = [WeightFolder(folder) for folder in ([base] if base else []) + list(parents)]
+    folders = [*([base] if base else []), *parents]
+    if out.resolve() in {folder.resolve() for folder in folders}:
+        raise ValueError(f"{out} is one of the models to merge, which stay as they are; name another folder")
+    models = [WeightFolder(folder) for folder in folders]
     check_same(models)
     out.mkdir(parents=True, exist_ok=True)
     slots = _slots(models)

@@ -73,8 +73,8 @@ class Reach:
         try:
             return note.stat().st_mtime >= self.since
         except FileNotFoundError:
-            places = [folder for folder, manifest in self.products.items() if manifest.key == key]
-            return any((folder / MANIFEST).stat().st_mtime >= self.since for folder in places)
+            places = [folder / MANIFEST for folder, each in self.products.items() if each.key == key]
+            return any(path.stat().st_mtime >= self.since for path in places if path.exists())
 
     def is_current(self, name: str) -> bool:
         """Whether a name belongs to an experiment or a source that there is, as it is written there."""

@@ -42,6 +42,7 @@ class Declarer:
     stages: dict[str, Stage] = field(default_factory=dict)
     covered: set[tuple[str, str]] = field(default_factory=set)
     """(flow, experiment) of which all stages are known now."""
+    _known: dict[tuple[str, str], list[Path]] = field(default_factory=dict)
 
     def submit(self, step: Step[Any, Any], arguments: dict[str, Any]) -> Done[Artifact]:
         return Done(self.call(step, arguments))
@@ -61,7 +62,7 @@ class Declarer:
         flow, experiment = called
         owner = experiment.data_name(flow.experiment)
         with suppress(SettingsError):  # overrides have changed the data: no file describes it
-            files = experiment_files(self.session.workspace, flow.name, owner)
+            files = self._files(flow.name, owner)
             paths = [*self._reads(step, arguments), *map(self.session.workspace.address, files)]
             stage = Stage(
                 _stage_name(step.name, name), flow.name, owner, step.name, _outermost(paths), made.address
@@ -69,6 +70,11 @@ class Declarer:
             self.stages[stage.name] = stage
             self.covered.add((flow.name, owner))
         return made
+
+    def _files(self, flow: str, owner: str) -> list[Path]:
+        if (flow, owner) not in self._known:
+            self._known[flow, owner] = experiment_files(self.session.workspace, flow, owner)
+        return self._known[flow, owner]
 
     def _reads(self, step: Step[Any, Any], arguments: Mapping[str, Any]) -> Iterator[str]:
         """Sources as the step names them, else its inputs; models are no data and stay DVC's blind spot."""

@@ -8,15 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "flows" / "experiments" / "build_assistant" / "tiny.yaml"
-STEPS = (
-    "ingest_source", "clean_documents", "deduplicate_documents", "split_corpus", "describe_corpus",
-    "train_tokenizer", "write_shards", "pretrain_model", "evaluate_model", "register_model",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,6 +21,8 @@ class Lm:
     """The `lm` command in one workspace."""
 
     workspace: Path
+    num_calls: ClassVar[int] = 26
+    """Calls of steps in the whole of the tiny experiment."""
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -63,13 +62,13 @@ class Lm:
                 found[f"{document['step']} {document['name']}"] = document["digest"]
         return found
 
-    def address(self, step: str) -> Path:
-        """Where a step's only product lies."""
+    def address(self, step: str, name: str = "tiny") -> Path:
+        """Where a step's product of that name lies."""
         manifests = [
             path
             for pattern in ("data/*/*", "models/*", "reports/*")
             for path in self.workspace.glob(f"{pattern}/manifest.json")
-            if json.loads(path.read_text())["step"] == step
+            if (made := json.loads(path.read_text()))["step"] == step and made["name"] == name
         ]
         assert len(manifests) == 1, manifests
         return manifests[0].parent

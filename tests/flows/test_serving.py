@@ -1,5 +1,6 @@
 """`lm up`: flows are started from Prefect's pages, from afar and by the clock, on servers that stay."""
 
+import json
 import os
 import re
 import shutil
@@ -11,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.catalog import flow_names
 from tasks.engine.prefect_api import ENDED, UNDER_WAY, PrefectApi
 from tasks.engine.supervisor import read_state
 from tasks.engine.workspace import Workspace
 
 PATIENCE_SECONDS = 100
 EACH_MINUTE = 'extends: tiny\nsplit: {seed: 3}\nschedule: {cron: "* * * * *", timezone: Europe/Paris}\n'
-LONG = ("train.steps=100000", "train.validate_every=1000")
 
 
 def wait_for(what, seconds=PATIENCE_SECONDS):
@@ -91,7 +92,7 @@ def served(tmp_path_factory, workspace_at):
 def test_up_returns_with_addresses_that_answer_and_a_second_one_says_so(served):
     addresses = re.findall(r"http://\S+", served.said)
     assert {f":{port}" in " ".join(addresses) for port in served.ports} == {True}
-    assert "6 flows over 2 experiments" in served.said
+    assert f"{len(flow_names())} flows over 2 experiments" in served.said
     again = served.up()
     assert "up already" in again
     assert set(re.findall(r"http://\S+", again)) <= set(addresses)
@@ -109,10 +110,13 @@ def test_a_flow_started_from_afar_is_the_same_run_as_one_in_a_terminal(served):
     assert again.count(": reused") == 6
     assert lm.digests().items() >= digests.items()
     with sqlite3.connect(lm.workspace / "mlflow.db") as database:
-        parents = database.execute("SELECT status FROM runs WHERE name LIKE 'tiny %'").fetchall()
-        links = database.execute("SELECT value FROM tags WHERE key = 'lm.prefect_run'").fetchall()
-    assert parents == [("FINISHED",)]
-    assert {run["id"] for run in served.runs(flow="prepare_corpus")} > {link[0] for link in links}
+        parents = database.execute(
+            "SELECT status, value FROM runs JOIN tags USING (run_uuid) "
+            "WHERE name LIKE 'tiny %' AND key = 'lm.prefect_run'"
+        ).fetchall()
+    # What reuses everything keeps no books, here as in a terminal.
+    assert [status for status, _ in parents] == ["FINISHED"]
+    assert parents[0][1] in {run["id"] for run in served.runs(flow="prepare_corpus")}
 
 
 def test_a_run_in_a_terminal_uses_the_servers_that_are_up(served):
@@ -181,27 +185,34 @@ def test_an_experiment_that_is_written_now_can_be_chosen_at_once(served):
 
 
 def test_cancelling_stops_training_which_keeps_its_checkpoint(served):
-    follower = served.lm.start("run", "pretrain", "tiny", *LONG, "--remote")
-    run = wait_for(lambda: training(served))
+    follower = served.lm.start("run", "pretrain", "tiny", *long(1), "--remote")
+    run, scratch = wait_for(lambda: training(served, 1))
     served.api.set_state(run["id"], "CANCELLING", "")  # as the page's button does
     out, errors = follower.communicate(timeout=PATIENCE_SECONDS)
     assert follower.returncode == 128 + signal.SIGTERM, out + errors
     assert "cancelled" in errors
-    assert list(served.lm.workspace.glob(".lm/scratch/pretrain_model-*/resume/*"))
+    assert list(scratch.glob("resume/*"))
     with sqlite3.connect(served.lm.workspace / "mlflow.db") as database:
         states = database.execute("SELECT status FROM runs WHERE name LIKE 'pretrain_model%'").fetchall()
     assert states == [("KILLED",)]
 
 
-def training(served) -> dict | None:
-    """The run that trains now, once it has done some steps."""
-    logs = list(served.lm.workspace.glob(".lm/scratch/pretrain_model-*/metrics.jsonl"))
-    running = served.runs(("RUNNING",), "pretrain")
-    return running[0] if running and any(log.stat().st_size for log in logs) else None
+def long(seed: int) -> tuple[str, ...]:
+    """A training that lasts until somebody stops it; each seed has its own."""
+    return "train.steps=100000", "train.validate_every=10000", f"train.seed={seed}"
+
+
+def training(served, seed: int) -> tuple[dict, Path] | None:
+    """The run that trains now with this seed and its scratch folder, once it has done a step."""
+    for request in served.lm.workspace.glob(".lm/scratch/pretrain_model-*/log/request.json"):
+        scratch = request.parents[1]
+        if json.loads(request.read_text())["train"]["seed"] == seed and (scratch / "metrics.jsonl").exists():
+            return served.runs(("RUNNING",), "pretrain")[0], scratch
+    return None
 
 
 def test_a_killed_run_is_marked_as_crashed(served):
-    output = served.lm("run", "pretrain", "tiny", *LONG, "--remote", "--no-wait")
+    output = served.lm("run", "pretrain", "tiny", *long(1), "--remote", "--no-wait")
     run_id = output.strip().rpartition("/")[2]
     label = wait_for(lambda: served.api.run(run_id)["labels"].get("lm.process"))
     os.kill(int(label.partition(":")[0]), signal.SIGKILL)
@@ -257,23 +268,22 @@ def test_what_the_clock_no_longer_says_is_no_longer_scheduled(served):
 
 
 def test_down_tells_a_run_in_progress_which_keeps_its_checkpoint_and_leaves_nothing(served):
-    served.lm("run", "pretrain", "tiny", *LONG, "--remote", "--no-wait")
-    run = served.api.run(wait_for(lambda: training(served))["id"])
-    shutil.rmtree(next(served.lm.workspace.glob(".lm/scratch/pretrain_model-*/resume")))
+    served.lm("run", "pretrain", "tiny", *long(2), "--remote", "--no-wait")
+    run, scratch = wait_for(lambda: training(served, 2))
     output = served.lm("down")
     assert f"1 run in progress, which may save its state first: {run['name']}" in output
-    assert list(served.lm.workspace.glob(".lm/scratch/pretrain_model-*/resume/*"))
+    assert list(scratch.glob("resume/*"))
     assert not served.processes()
 
 
 def test_a_killed_supervisor_takes_all_with_it_and_is_no_obstacle_to_the_next(served):
     served.up()
-    run_id = served.lm("run", "pretrain", "tiny", *LONG, "--remote", "--no-wait").strip().rpartition("/")[2]
-    wait_for(lambda: training(served))
+    served.lm("run", "pretrain", "tiny", *long(3), "--remote", "--no-wait")
+    run, _ = wait_for(lambda: training(served, 3))
     os.kill(served.state()["pid"], signal.SIGKILL)
     wait_for(lambda: not served.processes())
     served.up()
-    assert served.api.run(run_id)["state_type"] == "CRASHED"
+    assert served.api.run(run["id"])["state_type"] == "CRASHED"
     assert "0 runs in progress" in served.lm("status")
 
 

@@ -295,6 +295,34 @@ def test_a_method_that_cannot_do_with_its_inputs_says_so_before_any_file_is_open
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_is_never_overwritten_by_its_merge(family):
+    with pytest.raises(ValueError, match="is one of the models to merge, which stay as they are"):
+        merge("linear", None, *family[1:], out=family[2])
+
+
+def test_no_more_weights_are_in_memory_than_one_of_each_model_on_each_core(family, tmp_path, monkeypatch):
+    import weakref
+
+    from lmcore.merge.folders import WeightFolder
+
+    live, most = set(), 0
+    read = WeightFolder.read
+
+    def watched(self, name):
+        nonlocal most
+        weight = read(self, name)
+        live.add(id(weight))
+        weakref.finalize(weight, live.discard, id(weight))
+        most = max(most, len(live))
+        return weight
+
+    monkeypatch.setattr(WeightFolder, "read", watched)
+    monkeypatch.setattr(weights, "usable_cores", lambda: 2)
+    base, *parents = family
+    merge(TIES, base, *parents, out=tmp_path)
+    assert 3 <= most <= 2 * 3
+
+
 def test_damaged_and_missing_files_are_told_by_name(tmp_path):
     first, second = write_model(tmp_path / "first", 0), write_model(tmp_path / "second", 1)
     whole = (second / "model.safetensors").read_bytes()
