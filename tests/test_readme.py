@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.catalog import flow_names
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -44,7 +46,7 @@ def test_each_path_exists_or_is_the_example(path: str):
 
 def test_the_grid_names_real_flows_tasks_and_parts():
     rows = re.findall(r"^\| `(\w+)` \| `(\w+\.py)` \| `([\w ]+)` \|([^|]*)\|([^|]*)\|$", README, re.MULTILINE)
-    flows = {path.stem for path in (ROOT / "flows").glob("*.py") if not path.stem.startswith("_")}
+    flows = set(flow_names())
     assert {row[0] for row in rows} == flows
     for _, flow, tasks, parts, tests in rows:
         assert (ROOT / "flows" / flow).is_file()

@@ -97,7 +97,10 @@ def restore(session: Session, step: Step[Any, Any], address: Address) -> tuple[M
             continue
         if copy.version:
             session.store.remember_copy(address.key, Copies(manifest.seal, copy.version))
-        write_provenance(session.store.known(manifest), scratch)
+        # What is remembered says whether it was made here; what lies in a model's copy does not.
+        remembered = session.store.remembered(address.key)
+        is_told = remembered and remembered.provenance and remembered.seal == manifest.seal
+        write_provenance(remembered if remembered and is_told else manifest, scratch)
         session.store.place(scratch, address.path, set_aside=True)
         if placed := session.store.find(address).manifest:
             return placed, copy.where

@@ -14,19 +14,17 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lmcore.lineage import MANIFEST, list_product
 from tasks.engine.leftovers import (
     TRASH,
     build_locks,
-    half_written,
     hold_all,
     is_running,
     size_of,
     unfinished,
 )
 from tasks.engine.locks import is_held, try_lock
-from tasks.engine.proof import memory_of
-from tasks.engine.reach import RUN_HOMES, Reach, links, product_folders
+from tasks.engine.notes import kept_versions, unneeded_notes
+from tasks.engine.reach import RUN_HOMES, Reach, links
 from tasks.engine.workspace import Workspace
 
 DAY = 86_400.0
@@ -133,56 +131,8 @@ def _pages(reach: Reach) -> Iterator[Item]:
 
 
 def _notes(reach: Reach) -> Iterator[Item]:
-    for path in half_written(reach.workspace):
-        yield Item("note", path, "a killed run left it", size_of([path]))
-    for path in _notes_of_products(reach):
-        yield Item("note", path, "of a product that is gone", size_of([path]))
-    for path in _other_notes(reach):
-        if path.stat().st_mtime < reach.since:
-            yield Item("note", path, "old", size_of([path]))
-
-
-def _notes_of_products(reach: Reach) -> Iterator[Path]:
-    private, keys = reach.workspace.private, reach.keys
-    for folder in ("manifests", "copies", "records"):
-        for path in sorted((private / folder).glob("[!.]*.json")):
-            key = path.stem.rpartition("-")[2]
-            if key not in keys and not reach.is_recent(key):
-                yield path
-    for path in sorted((private / "last").glob("[!.]*@*")):
-        if path.read_text(errors="replace").strip() not in keys:
-            yield path
-
-
-def _other_notes(reach: Reach) -> Iterator[Path]:
-    """Digests remembered of folders that are gone, ledgers that no version names, errors, probes."""
-    private = reach.workspace.private
-    proved = {memory_of(reach.workspace, folder) for folder in _proved_folders(reach)}
-    yield from (path for path in sorted((private / "proofs").glob("*.json")) if path not in proved)
-    ledgers = _ledgers(reach)
-    yield from (path for path in sorted((private / "carried").glob("*")) if path.name not in ledgers)
-    yield from sorted((private / "errors").glob("*.txt"))
-    yield from sorted((private / "probes").glob("*.json"))
-
-
-def _proved_folders(reach: Reach) -> Iterator[Path]:
-    """Folders of which digests are remembered: products, copies in the registry, sources."""
-    from tasks.tracking.versions import versions
-
-    yield from product_folders(reach.workspace)
-    yield from (version.folder for version in versions(reach.workspace.root))
-    sources = reach.workspace.sources
-    yield from (sources, *(path for path in sources.glob("**/*") if path.is_dir()))
-
-
-def _ledgers(reach: Reach) -> set[str]:
-    """Names of the ledgers that some version started from or hands on, and of the lines that say so."""
-    lines = list((reach.workspace.private / "carried").glob("*@*.json"))
-    named = {word for line in lines for word in line.read_text(errors="replace").split('"')}
-    for manifest in reach.remembered.values():
-        named.add(str(manifest.key_document.get("carried")))
-        named.update(entry.sha256 for entry in manifest.files.values())
-    return named | {line.name for line in lines}
+    for path, why in unneeded_notes(reach):
+        yield Item("note", path, why, size_of([path]))
 
 
 def _take_objects(reach: Reach, done: Pruned, is_dry_run: bool) -> None:
@@ -195,27 +145,13 @@ def _take_objects(reach: Reach, done: Pruned, is_dry_run: bool) -> None:
         done.kept.append("DVC's cache is left alone while a run, or lm up, is going on")
         return
     try:
-        paths = unneeded(root, set(_versions(reach)))
+        paths = unneeded(root, set(kept_versions(reach)))
     except VersioningError as why:
         done.kept.append(str(why))
         return
     done.items.extend(Item("DVC object", path, "no version needs it", size_of([path])) for path in paths)
     if not is_dry_run:
         remove_objects(root, paths)
-
-
-def _versions(reach: Reach) -> Iterator[str]:
-    """Names in DVC's cache of all versions that are kept."""
-    from tasks.versioning.unneeded import version_of
-
-    for note in (reach.workspace.private / "copies").glob("[!.]*.json"):
-        copies = reach.store.copies(note.stem)
-        if copies and (note.stem in reach.keys or reach.is_recent(note.stem)):
-            yield copies.dvc
-    for folder, manifest in reach.products.items():
-        if folder.parent.name not in RUN_HOMES and reach.store.copies(manifest.key) is None:
-            with suppress(OSError):  # a file is missing: then it is no version
-                yield version_of(folder, [MANIFEST, *list_product(folder)])
 
 
 def _remove(workspace: Workspace, path: Path) -> None:

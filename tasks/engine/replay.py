@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def replay(session: Session, case: Case) -> Replayed:
         build = Build(scratch, workspace.root, carried=_carried(session, case))
         build.on_progress = lambda told: _progress(session, case.label, told)
         if step.cores:
-            build.cores = held.enter_context(compute_slots(step.cores(case.arguments)))
+            waiting = partial(session.listener.said, case.label, "waiting for cores that others compute on")
+            build.cores = held.enter_context(compute_slots(step.cores(case.arguments), waiting))
         session.listener.started(case.label)
         try:
             return _make(case, build, workspace.path(case.path))

@@ -140,3 +140,5 @@ def test_a_mistake_with_a_remote_is_one_line_with_the_cure(fresh, command, url, 
     output = fresh(*command, code=2)
     assert message in output
     assert len(output.strip().splitlines()) == 1
+    if url:
+        assert "going on without it" in fresh("plan", "prepare_corpus", "tiny").splitlines()[-1]

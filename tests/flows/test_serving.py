@@ -82,11 +82,13 @@ def served(tmp_path_factory, workspace_at):
     (lm.workspace / "experiments" / "train_tokenizer").mkdir()
     (lm.workspace / "experiments" / "train_tokenizer" / "each_minute.yaml").write_text(EACH_MINUTE)
     servers = Servers(lm)
-    try:
-        servers.said = servers.up()
-        yield servers
-    finally:
-        lm("down")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LM_SLOTS", str(lm.workspace / "slots"))  # not to wait for others on this machine
+        try:
+            servers.said = servers.up()
+            yield servers
+        finally:
+            lm("down")
 
 
 def test_up_returns_with_addresses_that_answer_and_a_second_one_says_so(served):
@@ -267,17 +269,7 @@ def test_what_the_clock_no_longer_says_is_no_longer_scheduled(served):
     wait_for(lambda: not served.api.deployment("train_tokenizer")["schedules"])
 
 
-def test_down_tells_a_run_in_progress_which_keeps_its_checkpoint_and_leaves_nothing(served):
-    served.lm("run", "pretrain", "tiny", *long(2), "--remote", "--no-wait")
-    run, scratch = wait_for(lambda: training(served, 2))
-    output = served.lm("down")
-    assert f"1 run in progress, which may save its state first: {run['name']}" in output
-    assert list(scratch.glob("resume/*"))
-    assert not served.processes()
-
-
 def test_a_killed_supervisor_takes_all_with_it_and_is_no_obstacle_to_the_next(served):
-    served.up()
     served.lm("run", "pretrain", "tiny", *long(3), "--remote", "--no-wait")
     run, _ = wait_for(lambda: training(served, 3))
     os.kill(served.state()["pid"], signal.SIGKILL)
@@ -285,6 +277,15 @@ def test_a_killed_supervisor_takes_all_with_it_and_is_no_obstacle_to_the_next(se
     served.up()
     assert served.api.run(run["id"])["state_type"] == "CRASHED"
     assert "0 runs in progress" in served.lm("status")
+
+
+def test_down_tells_a_run_in_progress_which_keeps_its_checkpoint_and_leaves_nothing(served):
+    served.lm("run", "pretrain", "tiny", *long(2), "--remote", "--no-wait")
+    run, scratch = wait_for(lambda: training(served, 2))
+    output = served.lm("down")
+    assert f"1 run in progress, which may save its state first: {run['name']}" in output
+    assert list(scratch.glob("resume/*"))
+    wait_for(lambda: not served.processes())
 
 
 def shoot(browser, name: str) -> None:

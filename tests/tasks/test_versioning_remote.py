@@ -3,7 +3,7 @@
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,32 +12,6 @@ from tasks.versioning import has, init, remote, restore, take
 from tasks.versioning.remote import Remote, RemoteError, open_remote
 
 FILES = {"manifest.json": b"{}\n", "weights/a.bin": bytes(range(256)) * 40, "empty": b""}
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[str]:
-    """Where a bucket named `shelf` is served."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    import boto3
-
-    client = boto3.client(
-        "s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1",
-        aws_access_key_id="a", aws_secret_access_key="b",
-    )  # fmt: skip
-    client.create_bucket(Bucket="shelf")
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 def configure(workspace: Path, url: str, **more: str) -> Remote:
@@ -147,7 +121,7 @@ def test_refused_credentials_are_one_line_that_says_where_to_set_them(tmp_path, 
         here.read("a.json")
 
 
-def test_a_remote_that_never_answers_is_given_up_after_a_while(tmp_path, monkeypatch):
+def test_a_remote_that_never_answers_is_given_up_after_a_while(tmp_path, s3, monkeypatch):
     monkeypatch.setattr(remote, "PATIENCE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"

@@ -30,8 +30,8 @@ def a_tidy_machine(monkeypatch):
 
 
 def tree(workspace):
-    """All that lies in a workspace, but for locks and remembered facts."""
-    passed_over = (".lm/locks/", ".lm/proofs/", ".lm/code-facts.json")
+    """All that lies in a workspace, but for locks, remembered facts and pages."""
+    passed_over = (".lm/locks", ".lm/proofs", ".lm/code-facts.json", "reports/runs")
     found = (path.relative_to(workspace.root).as_posix() for path in workspace.root.rglob("*"))
     return {path for path in found if not path.startswith(passed_over)}
 

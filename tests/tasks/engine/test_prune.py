@@ -143,6 +143,7 @@ def test_prune_beside_a_run_does_it_no_harm(old, toy, start, products):
     run = start(old, pause=0.05, train={"steps": 9})
     while run.poll() is None:
         prune(old, days=0)
+        time.sleep(0.05)
     _, errors = run.communicate()
     assert run.returncode == 0, errors
     for settings in ({}, {"train": {"steps": 5}}):

@@ -26,10 +26,11 @@ ALL_REUSED = dict.fromkeys(STEPS, "reused")
 ALL_RESTORED = dict.fromkeys(STEPS, "restored")
 
 
-def set_remote(workspace, url: str) -> None:
+def set_remote(workspace, url: str, **more: str) -> None:
     init(workspace.root)
-    config = workspace.root / ".dvc" / "config.local"
-    config.write_text(f"[core]\n    remote = store\n['remote \"store\"']\n    url = {url}\n")
+    lines = ["[core]", "    remote = store", "['remote \"store\"']", f"    url = {url}"]
+    lines += [f"    {name} = {value}" for name, value in more.items()]
+    (workspace.root / ".dvc" / "config.local").write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture
@@ -77,12 +78,29 @@ def test_what_one_workspace_has_pushed_another_restores_and_makes_nothing(worksp
     assert not heard.lines
 
 
+def test_a_bucket_serves_as_well_as_a_folder(workspace, other, toy, products, s3, tmp_path):
+    for each in (workspace, other):
+        url = f"s3://shelf/{tmp_path.name}"
+        set_remote(each, url, endpointurl=s3, access_key_id="a", secret_access_key="b")
+    run(workspace, toy)
+    assert {product.outcome for product in push(workspace)} == {"pushed"}
+    assert {product.outcome for product in push(workspace)} == {"there"}
+    heard, _ = run(other, toy)
+    assert heard.actions == ALL_RESTORED
+    assert products(other) == products(workspace)
+    shutil.rmtree(other.root / ".dvc" / "cache")
+    shutil.rmtree(other.path("data/toy_texts"))
+    assert run(other, toy)[0].actions == {**ALL_REUSED, "write_text": "restored"}
+
+
 def test_what_came_from_elsewhere_says_so_and_predicts_nothing_here(workspace, other, toy):
     run(workspace, toy)
     push(workspace)
     run(other, toy)
     here, there = (read_manifest(each.path("data/toy_texts/demo")) for each in (workspace, other))
     assert there.provenance == {**here.provenance, ELSEWHERE: True}
+    (model,) = other.root.glob("models/train_toy-*")
+    assert read_manifest(model).provenance[ELSEWHERE]
     assert there.without_provenance() == here.without_provenance()
     lines = make_plan(other, toy.toy, toy.experiment(), Options(force=("write_text",)))[1]
     assert not lines[0].is_measured

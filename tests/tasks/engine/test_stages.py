@@ -123,6 +123,19 @@ def test_dvc_makes_from_nothing_what_a_run_makes_and_the_run_finds_it_made(works
     assert (other.root / "dvc.lock").read_text() == (workspace.root / "dvc.lock").read_text()
 
 
+def test_what_dvc_pushes_and_pulls_is_found_made(workspace, toy, dvc, tmp_path):
+    run(workspace, toy)
+    dvc(workspace, "remote", "add", "--default", "store", str(tmp_path / "remote"))
+    dvc(workspace, "push")
+    other = toy.Workspace(tmp_path / "other")
+    kept = shutil.ignore_patterns("toy_texts", "toy_corpora", "models", "reports", ".lm", "cache", "tmp")
+    shutil.copytree(workspace.root, other.root, ignore=kept)
+    dvc(other, "pull")
+    heard, _ = run(other, toy)
+    assert list(heard.actions.values()) == ["reused", "reused", "built", "built"]
+    assert (other.root / "dvc.lock").read_text() == (workspace.root / "dvc.lock").read_text()
+
+
 def test_an_older_commit_brings_its_data_back_and_nothing_is_made_again(workspace, toy, dvc):
     def git(*arguments: str) -> None:
         who = ("-c", "user.name=a", "-c", "user.email=a@b")
