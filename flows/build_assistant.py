@@ -58,5 +58,5 @@ def build_assistant(experiment: BuildAssistantExperiment) -> Registration:
     """source -> base -> branches -> merged, base -> full | LoRA -> chosen -> tested -> registered"""
     experiment.split.require("test_share", "the test side is what models are scored on at the end")
     evaluate(experiment)
-    release_language_model(experiment)
-    return release_assistant(experiment)
+    registered = release_language_model(experiment)
+    return release_assistant(experiment) if experiment.finetune else registered

@@ -24,6 +24,7 @@ DIALS: dict[str, tuple[str, ...]] = {
         "train.steps", "train.batch_size", "train.peak_learning_rate", "train.optimizer", "model.width",
         "model.num_layers", "model.num_heads", "model.context_tokens", "seed",
     ),
+    "finetune": ("exam.items_per_exercise",),
     "train_tokenizer": ("tokenizer.vocab_size",),
     "prepare_corpus": ("split.validation_share", "split.test_share"),
     "evaluate": ("evaluate.num_resamples", "evaluate.sample_tokens"),

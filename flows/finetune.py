@@ -6,6 +6,7 @@ from pydantic import Field
 
 from flows.pretrain import PretrainExperiment, pretrain
 from flows.write_conversations import WriteConversationsExperiment, write_conversations
+from lmcore.config import SettingsError
 from lmcore.evaluate.settings import ExamConfig
 from lmcore.finetune.settings import FinetuneConfig
 from tasks.artifacts import Checkpoint, Report
@@ -19,10 +20,8 @@ BASE = "base"
 class FinetuneExperiment(PretrainExperiment, WriteConversationsExperiment):
     """A base model, conversations, and the ways to learn from them that are tried."""
 
-    finetune: dict[str, FinetuneConfig] = Field(
-        {"full": FinetuneConfig(method="full"), "lora": FinetuneConfig(method="lora")}, min_length=1
-    )
-    """Name -> how to finetune; each becomes a model of its own, examined beside the base."""
+    finetune: dict[str, FinetuneConfig] = Field(default_factory=dict)
+    """Name -> how to finetune; each way becomes a model, examined beside the base. None: no assistant."""
     exam: ExamConfig = ExamConfig()
 
 
@@ -45,6 +44,10 @@ def chat_models(experiment: FinetuneExperiment) -> dict[str, Checkpoint]:
 @flow
 def finetune(experiment: FinetuneExperiment) -> Report:
     """conversations + base -> full | LoRA -> examined on the validation side"""
+    if not experiment.finetune:
+        raise SettingsError(
+            f"{experiment.name} names no way to finetune; such as finetune: {{lora: {{method: lora}}}}"
+        )
     experiment.split.require("validation_share", "the validation side chooses among the models")
     models = chat_models(experiment)
     return examine_models(

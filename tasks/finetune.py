@@ -12,6 +12,7 @@ from lmcore.runtime import usable_cores
 from tasks.artifacts import Checkpoint, Conversations
 from tasks.engine.step import Build, Forecast, step
 from tasks.pretrain import NOMINAL_FLOPS, Watch
+from tasks.replay import replay_training
 from tasks.subprocesses import run_and_follow
 
 ENTRY = "lmcore.finetune.supervised:finetune"
@@ -30,7 +31,13 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     return Forecast(seconds, memory=4e8 + 24 * parameters, disk=4.5 * parameters)
 
 
-@step(makes=Checkpoint, forecast=_forecast, resumable=True, cores=lambda _: usable_cores())
+@step(
+    makes=Checkpoint,
+    forecast=_forecast,
+    resumable=True,
+    cores=lambda _: usable_cores(),
+    replay=replay_training,
+)
 def finetune_model(
     build: Build, base: Checkpoint, conversations: Conversations, settings: FinetuneConfig, *, name: str
 ) -> Facts:
@@ -44,6 +51,8 @@ def finetune_model(
     }
     with (build.path(conversations) / "train.jsonl").open("rb") as lines:
         steps = settings.schedule(sum(1 for _ in lines)).steps
-    run_and_follow("lmcore.finetune", request, build.folder, Watch(build, steps))
+    run_and_follow("lmcore.finetune", request, build.folder, Watch(build, steps), build.stop_after)
+    if build.stop_after:
+        return {}
     facts: dict[str, Any] = json.loads((build.folder / "facts.json").read_text())
     return facts

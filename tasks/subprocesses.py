@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,15 @@ PATIENCE_SECONDS = 60
 """How long a process may take to save its work after SIGTERM."""
 STOPPED = 128 + signal.SIGTERM
 """Exit code of a training that was told to stop, from outside or after so many steps."""
+EXECUTED = "log/executed.json"
+
+
+stopping = threading.Event()
+"""Set when a run is told to end: a signal reaches its first thread only, work may go on in others."""
+
+
+class Stopped(BaseException):
+    """The run is told to end; like an interruption, and unlike an error."""
 
 
 class SubprocessFailed(RuntimeError):
@@ -46,21 +56,28 @@ def run_and_follow(
     """Run `python -m module request.json` and hand on the lines that it appends to files in `folder`.
 
     On an interruption the process is told to save its work (SIGTERM) and waited for. If this process
-    is killed, the kernel kills that one. A training is told to `stop_after` so many steps, where not all of
-    them are wanted.
+    is killed, the kernel kills that one. A training is told to `stop_after` so many steps where not all of
+    them are wanted; what of the code they ran is then noted in a file, see `executed.py`.
 
     Raises:
         SettingsError: the process refused its request (exit code 2); the text is its own line.
         SubprocessFailed: it died.
+        Stopped: the run is told to end.
     """
+    if stopping.is_set():
+        raise Stopped
     (folder / "log").mkdir(parents=True, exist_ok=True)
     request_file = folder / "log" / "request.json"
     errors = folder / "log" / "errors.txt"
-    request_file.write_text(json.dumps({**request, "stop_after": stop_after} if stop_after else request))
+    command = [sys.executable, "-m", module, str(request_file)]
+    if stop_after:
+        request = {**request, "stop_after": stop_after}
+        command[2:3] = ["tasks.executed", str(folder / EXECUTED), module]
+    request_file.write_text(json.dumps(request))
     tails = {name: _Tail(folder / name) for name in follower.files}
     with errors.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, str(request_file)],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=stderr,
             stderr=stderr,
@@ -70,6 +87,8 @@ def run_and_follow(
         )
         try:
             while process.poll() is None:
+                if stopping.is_set():
+                    raise Stopped
                 time.sleep(0.2)
                 _hand_on(tails, follower)
         finally:

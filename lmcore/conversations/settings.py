@@ -18,15 +18,12 @@ class ExercisePart(Part):
     registry: ClassVar[Registry[Any]] = exercises
 
 
-DEFAULT_EXERCISES = tuple(ExercisePart(type=name) for name in ("name_source", "quote_sentence", "recite"))
-"""What a model is taught and asked unless an experiment says otherwise."""
-
-
 class ConversationsConfig(Config):
     """What conversations are made of; which document stands on which side was decided by the corpus."""
 
-    exercises: tuple[ExercisePart, ...] = DEFAULT_EXERCISES
-    """Made from the corpus: name_source, quote_sentence, recite, or an exercise of the workspace."""
+    exercises: tuple[ExercisePart, ...] = ()
+    """Made from the corpus: name_source, quote_sentence, recite, or an exercise of the workspace. None: all
+    conversations are your own."""
     seed: int = Field(0, ge=0)
     """Another seed takes other passages from the same documents."""
     validation_share: float = Field(0.05, ge=0, lt=1)

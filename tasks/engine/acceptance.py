@@ -24,7 +24,7 @@ from tasks.engine.flow import AnyFlow
 from tasks.engine.key import Address, address_of, artifact_of, flat_inputs, key_document
 from tasks.engine.locks import lock
 from tasks.engine.proof import prove
-from tasks.engine.replay import CannotReplay, Case, replay
+from tasks.engine.replay import CannotReplay, Case, in_words, replay
 from tasks.engine.session import ReachedUntil, Session, label_of
 from tasks.engine.step import Done, Step, executing, unwrap
 from tasks.engine.work import find, locate
@@ -185,6 +185,13 @@ class Acceptance:
                 f"{case.label}: the new code makes something else: {replayed.difference} "
                 f"({replayed.what}; changed: {case.changes}); nothing was accepted"
             )
+        if missed := case.not_replayed(replayed):
+            self._say(
+                case,
+                f"{replayed.what} and found no difference, but they do not run what changed in "
+                f"{in_words(missed)}; it will be made again, unless you say --trust",
+            )
+            return None
         self._say(case, f"{replayed.what}, equal bit for bit; accepted ({case.changes})")
         return f"{replayed.what}, equal to {case.path}"
 

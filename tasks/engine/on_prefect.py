@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from tasks.engine.key import artifact_of
 from tasks.engine.session import Session, label_of
 from tasks.engine.step import Done, Step, unwrap
 from tasks.engine.work import perform, settle, tell
+from tasks.subprocesses import stopping
 
 T = TypeVar("T")
 
@@ -97,8 +98,15 @@ class OnPrefect:
 
     def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Each in a thread of its own, as far as there are cores; all end before an error is raised."""
-        with ThreadPoolExecutor(max(2, usable_cores()), "variant") as threads:
+        threads = ThreadPoolExecutor(max(2, usable_cores()), "variant")
+        try:
             futures = [threads.submit(copy_context().run, call) for call in calls]
+            wait(futures)
+        except BaseException:  # an interruption, which comes to this thread only
+            stopping.set()
+            raise
+        finally:
+            threads.shutdown(cancel_futures=stopping.is_set())
         return [future.result() for future in futures]
 
     def finish(self) -> None:

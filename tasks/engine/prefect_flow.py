@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from prefect import flow as prefect_flow
 from prefect.artifacts import create_table_artifact
 from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
+from prefect.logging.handlers import APILogWorker
 
 from lmcore.config import canonical
 from tasks.engine.books import Books
@@ -26,8 +27,10 @@ from tasks.engine.on_prefect import OnPrefect
 from tasks.engine.prefect_api import PrefectApi, crash_orphans, sign
 from tasks.engine.session import Listener, NoTracker, Outcome, ReachedUntil, Session
 from tasks.engine.step import executing
+from tasks.subprocesses import stopping
 from tasks.tracking.processes import close_orphans
 
+LAST_LINES_SECONDS = 10
 QUIET_SECONDS = 10.0
 """Between two log lines about the progress of one step."""
 
@@ -47,7 +50,11 @@ def run_on_prefect(session: Session, flow: AnyFlow, experiment: Experiment) -> A
         validate_parameters=False,
         persist_result=False,
     )(body)
-    described(experiment_name=experiment.name, settings=_settings(experiment))
+    try:
+        described(experiment_name=experiment.name, settings=_settings(experiment))
+    finally:
+        # The server goes when its last user leaves it; lines that are still on their way would fail aloud.
+        APILogWorker.drain_all(timeout=LAST_LINES_SECONDS)
     return answers[0]
 
 
@@ -65,14 +72,27 @@ def run_in_context(session: Session, flow: AnyFlow, experiment: Experiment) -> A
     books = Books(session, _settings(experiment)) if session.may_build else nullcontext(NoTracker())
     executor, answer = OnPrefect(session), None
     with books as session.tracker, executing(executor):
-        with suppress(ReachedUntil):
-            answer = flow(experiment)
-        executor.finish()
+        with _stopping_all():
+            with suppress(ReachedUntil):
+                answer = flow(experiment)
+            executor.finish()
         page = write_page(session)
         if page and isinstance(books, Books):
             books.run.log_file(page, "report")
     create_table_artifact(key="steps", table=told.rows, description="What became of each step")
     return answer
+
+
+@contextmanager
+def _stopping_all() -> Iterator[None]:
+    """An interruption comes to this thread; the branches of the flow learn of it here."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        stopping.set()
+        raise
 
 
 def close_leftovers(session: Session) -> None:

@@ -18,7 +18,6 @@ from tasks.engine.leftovers import (
     TRASH,
     build_locks,
     hold_all,
-    is_running,
     size_of,
     unfinished,
 )
@@ -138,20 +137,17 @@ def _notes(reach: Reach) -> Iterator[Item]:
 def _take_objects(reach: Reach, done: Pruned, is_dry_run: bool) -> None:
     """What of DVC's cache no kept version needs, and no file in git names."""
     from tasks.versioning.objects import VersioningError
-    from tasks.versioning.unneeded import remove_objects, unneeded
+    from tasks.versioning.unneeded import take_out
 
-    root = reach.workspace.root
-    if is_running(reach.workspace):
-        done.kept.append("DVC's cache is left alone while a run, or lm up, is going on")
+    if any(map(is_held, (reach.workspace.private / "locks").glob("data~*.build"))):
+        done.kept.append("DVC's cache is left alone while a run makes data")
         return
     try:
-        paths = unneeded(root, set(kept_versions(reach)))
+        sizes = take_out(reach.workspace.root, set(kept_versions(reach)), is_dry_run=is_dry_run)
     except VersioningError as why:
         done.kept.append(str(why))
         return
-    done.items.extend(Item("DVC object", path, "no version needs it", size_of([path])) for path in paths)
-    if not is_dry_run:
-        remove_objects(root, paths)
+    done.items.extend(Item("DVC object", path, "no version needs it", size) for path, size in sizes.items())
 
 
 def _remove(workspace: Workspace, path: Path) -> None:

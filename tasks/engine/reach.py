@@ -20,8 +20,9 @@ from tasks.engine.workspace import Workspace
 
 RUN_HOMES = ("models", "reports")
 """Where products carry their key in their name, and many versions lie side by side."""
-_BY_OVERRIDES = re.compile(r"-[0-9a-f]{6}(?![0-9a-f])")
-"""What a name ends in that was not written in a file but made for settings on a command line."""
+_BY_OVERRIDES = re.compile(r"-(?=[a-f]*[0-9])[0-9a-f]{6}(?![0-9a-z])")
+"""What stands in a name that was not written in a file but made for settings on a command line. With a digit
+in it: `tiny-facade` may well be the name of a branch."""
 _PRODUCT = re.compile(r"^(.+)-([0-9a-f]{12})$")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -48,12 +48,26 @@ class Case:
         return [artifact for _, artifact in flat_inputs(self.arguments)]
 
     @property
-    def changes(self) -> str:
-        """The definitions that differ."""
+    def changed(self) -> list[str]:
+        """The definitions that are new, gone or other, as `module:name`."""
         was, now = self.product.key_document["code"], self.address.document["code"]
-        names = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
-        told = ", ".join(name.replace(":", ".").rstrip(".") for name in names[:_MOST_NAMES])
-        return told + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
+        return sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
+
+    @property
+    def changes(self) -> str:
+        return in_words(self.changed)
+
+    def not_replayed(self, replayed: Replayed) -> list[str]:
+        """What changed and had no part in a replay, so that nothing is known of it."""
+        there = self.address.document["code"]
+        misses = replayed.misses or (lambda _: False)
+        return [name for name in self.changed if name in there and misses(name)]
+
+
+def in_words(definitions: Sequence[str]) -> str:
+    """The first few names."""
+    told = ", ".join(name.replace(":", ".").rstrip(".") for name in definitions[:_MOST_NAMES])
+    return told + (f" and {len(definitions) - _MOST_NAMES} more" if len(definitions) > _MOST_NAMES else "")
 
 
 def replay(session: Session, case: Case) -> Replayed:

@@ -88,7 +88,11 @@ def run_flow(
     """Make what is not there yet, reuse what is proved."""
     session, lines = planned or make_plan(workspace, flow, experiment, options)
     session.listener = listener or Silent()
-    answer = _run(session, flow, experiment, lines, options)
+    try:
+        answer = _run(session, flow, experiment, lines, options)
+    except Exception:
+        keep_in_step(session, flow, experiment)  # what was finished before is there
+        raise
     keep_in_step(session, flow, experiment)
     return Result(session, lines, answer)
 

@@ -121,7 +121,8 @@ def _settle(store: Store, pipeline: Pipeline, found: Declarer) -> None:
         name
         for name, entry in pipeline.stages.items()
         if (owner := is_ours(entry)) and name not in names
-        and (owner in found.covered or any(name in pipeline.made_by(out) for out in outs))
+        and ((owner in found.covered and name not in found.stages)
+             or any(name in pipeline.made_by(out) for out in outs))
     ]  # fmt: skip
     stale = [
         stage

@@ -97,6 +97,8 @@ class Replayed:
     """How much was made, such as `20 steps`."""
     difference: str | None = None
     """What first came out otherwise than in the product, in words; None if nothing did."""
+    misses: Callable[[str], bool] | None = None
+    """Whether a definition, as `module:name`, had no part in it; None if all had."""
 
 
 @dataclass(frozen=True)

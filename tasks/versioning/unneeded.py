@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 from tasks.versioning.gate import alone
@@ -28,6 +29,18 @@ class SharedCacheError(VersioningError):
     """The cache lies outside of the workspace: others may need what this one does not."""
 
 
+def take_out(workspace: Path, versions: Iterable[str], *, is_dry_run: bool = False) -> dict[Path, int]:
+    """Take unneeded objects out of the cache, into which nobody writes meanwhile; gives their sizes.
+
+    Raises: as `unneeded`.
+    """
+    with nullcontext() if is_dry_run else alone(workspace):
+        sizes = {path: path.stat().st_size for path in unneeded(workspace, versions)}
+        for path in () if is_dry_run else sizes:
+            path.unlink(missing_ok=True)
+    return sizes
+
+
 def unneeded(workspace: Path, versions: Iterable[str]) -> list[Path]:
     """Objects of the local cache that neither these versions need nor anything that git names.
 
@@ -45,13 +58,6 @@ def unneeded(workspace: Path, versions: Iterable[str]) -> list[Path]:
         needed.add(name)
         needed.update(_entries(workspace, name))
     return [path for digest, path in objects(workspace).items() if digest not in needed]
-
-
-def remove_objects(workspace: Path, files: Iterable[Path]) -> None:
-    """Take objects out of the cache; nobody writes into it meanwhile."""
-    with alone(workspace):
-        for file in files:
-            file.unlink(missing_ok=True)
 
 
 def objects(workspace: Path) -> dict[str, Path]:

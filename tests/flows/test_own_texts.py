@@ -41,6 +41,29 @@ def test_a_folder_of_text_files_becomes_a_registered_model(own):
     assert "nothing to make" in own("build_assistant", "my_letters", *SMALL)
 
 
+def test_conversations_of_ones_own_make_an_assistant(own, tmp_path):
+    answers = tmp_path / "support"
+    answers.mkdir()
+    lines = [f'{{"prompt": "What is {n}?", "completion": "It is {n}."}}' for n in range(60)]
+    (answers / "questions.jsonl").write_text("\n".join(lines) + "\n")
+    chosen = f"own_conversations=[{{name: support, path: {answers}, licence: my own}}]"
+    ways = "finetune={lora: {method: lora, epochs: 1, lora: {rank: 2}}}"
+    ways = (*SMALL, "model.context_tokens=96", "exam.num_resamples=50", ways)
+    output = own("build_assistant", "my_letters", *ways, chosen)
+    assert "questions, test side" in output
+    assert "-assistant@champion --chat" in output
+    (answers / "questions.jsonl").write_text("{}\n")
+    output = own("build_assistant", "my_letters", *ways, chosen, code=2)
+    assert "questions.jsonl, line 1" in output
+
+
+def test_a_way_to_finetune_without_conversations_is_refused_before_any_work(own):
+    output = own("build_assistant", "my_letters", *SMALL, "finetune={lora: {method: lora}}", code=2)
+    assert "own_conversations" in output
+    assert len(output.strip().splitlines()) == 1
+    assert not (own.workspace / "data" / "raw").exists()
+
+
 def test_the_command_in_the_readme_writes_a_file_that_works(own, letters):
     readme = (ROOT / "README.md").read_text()
     line = next(line for line in readme.splitlines() if line.startswith("sources: [{name: letters"))

@@ -8,11 +8,13 @@ import signal
 import socket
 import sqlite3
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from flows.cli.catalog import flow_names
+from tasks.engine.locks import lock
 from tasks.engine.prefect_api import ENDED, UNDER_WAY, PrefectApi
 from tasks.engine.supervisor import read_state
 from tasks.engine.workspace import Workspace
@@ -50,6 +52,12 @@ class Servers:
     def up(self) -> str:
         return self.lm("up", "--prefect-port", self.ports[0], "--mlflow-port", self.ports[1])
 
+    def stay_up(self) -> None:
+        """The same in a terminal of its own."""
+        ports = ("--prefect-port", self.ports[0], "--mlflow-port", self.ports[1])
+        self.in_foreground = self.lm.start("up", "--foreground", *ports)
+        wait_for(lambda: self.state().get("ready"))
+
     @property
     def api(self) -> PrefectApi:
         return PrefectApi(self.state()["prefect"])
@@ -62,6 +70,11 @@ class Servers:
         flows = {row["id"]: row["name"] for row in self.api.ask("/flows/filter", {})}
         runs = self.api.runs(states, deployment_id={"is_null_": False})
         return [run for run in runs if flow in (None, flows[run["flow_id"]])]
+
+    def by_the_clock(self, state: str) -> list[dict]:
+        """Runs that a schedule has started, which ended so."""
+        runs = self.runs(flow="train_tokenizer")
+        return [run for run in runs if run["auto_scheduled"] and run["state_name"] == state]
 
     def processes(self) -> list[int]:
         """All that work for this workspace, found by the environment that they were started with."""
@@ -84,11 +97,14 @@ def served(tmp_path_factory, workspace_at):
     servers = Servers(lm)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LM_SLOTS", str(lm.workspace / "slots"))  # not to wait for others on this machine
-        try:
-            servers.said = servers.up()
-            yield servers
-        finally:
-            lm("down")
+        with ExitStack() as servers.busy:
+            # As if a run of the experiment with a clock were going on already.
+            servers.busy.enter_context(lock(lm.workspace / ".lm" / "up" / "train_tokenizer~each_minute.run"))
+            try:
+                servers.said = servers.up()
+                yield servers
+            finally:
+                lm("down")
 
 
 def test_up_returns_with_addresses_that_answer_and_a_second_one_says_so(served):
@@ -186,8 +202,15 @@ def test_an_experiment_that_is_written_now_can_be_chosen_at_once(served):
     file.unlink()
 
 
-def test_cancelling_stops_training_which_keeps_its_checkpoint(served):
-    follower = served.lm.start("run", "pretrain", "tiny", *long(1), "--remote")
+def test_the_clock_passes_over_a_run_while_the_one_before_goes_on(served):
+    run = wait_for(lambda: served.by_the_clock("Skipped"))[0]
+    assert run["state"]["message"] == "the run before it is still going on"
+    assert not list(served.lm.workspace.glob("data/*/each_minute"))
+    served.busy.close()
+
+
+def test_cancelling_stops_training_in_a_sweep_too_and_keeps_its_checkpoint(served):
+    follower = served.lm.start("run", "pretrain", "tiny", *long(1), "train.batch_size=4,8", "--remote")
     run, scratch = wait_for(lambda: training(served, 1))
     served.api.set_state(run["id"], "CANCELLING", "")  # as the page's button does
     out, errors = follower.communicate(timeout=PATIENCE_SECONDS)
@@ -196,7 +219,8 @@ def test_cancelling_stops_training_which_keeps_its_checkpoint(served):
     assert list(scratch.glob("resume/*"))
     with sqlite3.connect(served.lm.workspace / "mlflow.db") as database:
         states = database.execute("SELECT status FROM runs WHERE name LIKE 'pretrain_model%'").fetchall()
-    assert states == [("KILLED",)]
+    assert states
+    assert set(states) == {("KILLED",)}
 
 
 def long(seed: int) -> tuple[str, ...]:
@@ -253,8 +277,7 @@ def is_filled_in(run: dict) -> bool:
 
 
 def test_the_clock_starts_a_run_and_status_tells_of_it(served):
-    run = wait_for(lambda: [run for run in served.runs(flow="train_tokenizer") if run["auto_scheduled"]])[-1]
-    assert run["state_type"] == "COMPLETED"
+    run = wait_for(lambda: served.by_the_clock("Completed"))[0]
     assert run["parameters"]["experiment"] == "each_minute"
     assert run["start_time"] >= run["expected_start_time"]
     status = served.lm("status")
@@ -274,9 +297,9 @@ def test_a_killed_supervisor_takes_all_with_it_and_is_no_obstacle_to_the_next(se
     run, _ = wait_for(lambda: training(served, 3))
     os.kill(served.state()["pid"], signal.SIGKILL)
     wait_for(lambda: not served.processes())
-    served.up()
+    served.stay_up()
     assert served.api.run(run["id"])["state_type"] == "CRASHED"
-    assert "0 runs in progress" in served.lm("status")
+    assert re.search(rf"{run['name']} +crashed", served.lm("status"))
 
 
 def test_down_tells_a_run_in_progress_which_keeps_its_checkpoint_and_leaves_nothing(served):
@@ -285,12 +308,16 @@ def test_down_tells_a_run_in_progress_which_keeps_its_checkpoint_and_leaves_noth
     output = served.lm("down")
     assert f"1 run in progress, which may save its state first: {run['name']}" in output
     assert list(scratch.glob("resume/*"))
+    out, errors = served.in_foreground.communicate(timeout=PATIENCE_SECONDS)
+    assert (served.in_foreground.returncode, errors) == (0, "")
+    assert out.endswith("stopped\n")
     wait_for(lambda: not served.processes())
 
 
 def shoot(browser, name: str) -> None:
     """A picture, where somebody wants to look at it."""
     if folder := os.environ.get("LM_SHOTS"):
+        time.sleep(3)
         browser.save_screenshot(f"{folder}/{name}.png")
 
 

@@ -148,4 +148,5 @@ def _upgrade(workspace: Workspace, database: Database) -> None:
     command = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{database.path}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError((done.stderr.strip().splitlines() or ["mlflow db upgrade failed"])[-1])
+        lines = [line for line in done.stderr.splitlines() if "Error" in line]
+        raise RuntimeError((lines or ["mlflow db upgrade failed"])[-1])

@@ -208,4 +208,3 @@ def test_settings_that_cannot_be_are_refused(exercises, message):
 
 def test_all_dials_stand_in_the_settings():
     assert ExercisePart(type="name_source").dials["num_train"] == 900
-    assert ConversationsConfig().exercises[0].type == "name_source"

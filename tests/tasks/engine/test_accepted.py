@@ -1,9 +1,11 @@
 """Changed code that makes the same bytes is accepted after a replay, and nothing is made again."""
 
 import shutil
+import subprocess
 import sys
 import types
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,6 +15,9 @@ from tasks.engine.acceptance import NotEqual, accept_code
 from tasks.engine.accepted import Accepted, Entry, read_accepted, write_accepted
 from tasks.engine.run import Options, make_plan, run_flow
 from tasks.engine.session import Silent
+from tasks.executed import read_executed
+
+ROOT = Path(__file__).parents[3]
 
 CODE = '''
 import json
@@ -180,9 +185,7 @@ def test_equal_bytes_are_accepted_and_nothing_moves(lab):
 def test_a_difference_is_told_by_number_and_step_and_nothing_is_accepted(lab):
     lab.run()
     lab.change(ANEW, OTHER_LOSS)
-    with pytest.raises(
-        NotEqual, match=r"fit demo.*loss 7\.666666666666666 -> 7\.666666666666667 at step 5 "
-    ):
+    with pytest.raises(NotEqual, match=r"fit demo.*loss 7\.666666666666666 -> 7\.666666666666667 at step 5 "):
         lab.accept()
     assert not (lab.workspace.root / "accepted.yaml").exists()
     assert lab.actions() == ["run", "run", "depends"]
@@ -214,6 +217,22 @@ def test_a_difference_after_the_replayed_steps_is_not_seen(lab):
     lab.run()
     lab.change(("number / 3 + step", "number / 3 + step + (step > 20)"))
     assert lab.accept()[0] == ["fit"]
+
+
+def test_what_a_replay_does_not_run_is_made_again(lab):
+    lab.run()
+    lab.change(
+        ("number / 3 + step", "step + number / 3"),
+        ("from tasks.engine.step import step", "from tasks.engine.step import Replayed, step"),
+        ("replay=replay_training", 'replay=lambda *_, **__: Replayed("replayed 2 steps", None, str.isascii)'),
+    )
+    steps, lines = lab.accept()
+    assert steps == []
+    assert lines == [
+        "fit demo: replayed 2 steps and found no difference, but they do not run what changed in "
+        "tasks.made_up.loss; it will be made again, unless you say --trust"
+    ]
+    assert lab.accept(trust=True)[0] == ["fit"]
 
 
 def test_trust_accepts_without_a_replay_and_says_so(lab):
@@ -308,6 +327,68 @@ def test_entries_tell_when_and_why_in_plain_yaml(lab):
     assert entry["because"] == "replayed in full, equal to data/numbers/demo"
     assert entry["changed"] == "tasks.made_up.double"
     assert len(entry["when"]) == len("2026-01-01")
+
+
+WORK = """
+from dataclasses import dataclass
+from functools import cached_property
+from lmcore.rest import LIMIT, OTHER, Kept, idle
+
+@dataclass(frozen=True)
+class Plain:
+    steps: int
+
+class Ran:
+    @cached_property
+    def once(self):
+        return LIMIT
+
+class Idle:
+    def method(self):
+        return OTHER
+
+def decorated(function):
+    return function
+
+@decorated
+def train():
+    import threading
+    thread = threading.Thread(target=lane)
+    thread.start()
+    thread.join()
+    return Ran().once + Plain(1).steps
+
+def lane():
+    Kept().work()
+
+def look():
+    return Idle().method()
+"""
+REST = """
+LIMIT, OTHER = 1, 2
+class Kept:
+    @staticmethod
+    def work():
+        return 1
+def idle():
+    return 1
+"""
+
+
+def test_a_replay_knows_what_of_the_code_it_has_run(tmp_path):
+    package, out = tmp_path / "lmcore", tmp_path / "out.json"
+    package.mkdir()
+    start = "from lmcore.work import train\ntrain()\nraise SystemExit(143)"
+    for name, text in (("__init__", ""), ("work", WORK), ("rest", REST), ("start", start)):
+        (package / f"{name}.py").write_text(text)
+    command = [sys.executable, "-m", "tasks.executed", str(out), "lmcore.start"]
+    environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode == 143
+    misses = read_executed(out).misses
+    ran = ["work:train", "work:lane", "work:Ran", "work:Plain", "work:", "rest:Kept", "rest:LIMIT"]
+    idle = ["work:look", "work:Idle", "rest:OTHER", "rest:idle", "never:imported"]
+    assert [name for name in ran + idle if misses(f"lmcore.{name}")] == idle
+    assert not misses("tasks.pretrain:_train"), "what is not run there is run by whoever replays"
 
 
 A, B, C = "1" * 16, "1234567890123e45", "abcdefabcdefabcd"

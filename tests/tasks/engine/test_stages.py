@@ -1,5 +1,6 @@
 """dvc.yaml and dvc.lock follow what a run makes; DVC itself says whether they are right."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -221,6 +222,26 @@ def test_a_stage_of_a_product_that_is_no_longer_made_goes_and_others_stay(worksp
     run(workspace, toy)
     assert written(workspace).keys() == {*BOTH, "write_text-other", "split_text-other"}
     assert "write_text-old" not in locked(workspace)
+
+
+def test_a_run_that_fails_records_what_it_has_finished_and_forgets_no_stage(workspace, toy, monkeypatch):
+    @functools.wraps(toy.split_text.function)
+    def split_text(*_, **__):
+        raise OSError("no")
+
+    run(workspace, toy)
+    shutil.rmtree(workspace.root / ".dvc" / "cache")
+    shutil.rmtree(workspace.path("data"))
+    workspace.sources.mkdir(parents=True)
+    (workspace.sources / "toy.txt").write_text("other words")
+    before = locked(workspace)
+    monkeypatch.setattr(toy, "split_text", toy.replace(toy.split_text, function=split_text))
+    with pytest.raises(OSError, match="no"):
+        run(workspace, toy)
+    assert written(workspace) == BOTH
+    now = locked(workspace)
+    assert now["split_text-demo"] == before["split_text-demo"]
+    assert now["write_text-demo"] != before["write_text-demo"]
 
 
 def test_a_variant_that_shares_data_shares_the_stages_of_whom_it_extends(workspace, toy):
