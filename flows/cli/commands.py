@@ -262,7 +262,7 @@ def down() -> None:
 @app.command("prune")
 def prune_products(
     older_than: Annotated[
-        float, typer.Option(metavar="DAYS", min=0, help="Keep what a run made or used since.")
+        float, typer.Option(metavar="DAYS", min=0, help="Keep what a run made or used in so many days.")
     ] = 14,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
 ) -> None:

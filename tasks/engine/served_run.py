@@ -22,6 +22,7 @@ from tasks.engine.prefect_api import PrefectApi, sign
 from tasks.engine.prefect_flow import close_leftovers, run_in_context
 from tasks.engine.run import Options, make_plan
 from tasks.engine.session import Silent, WorkTurnedUp
+from tasks.engine.stages import keep_in_step
 from tasks.engine.workspace import Workspace
 
 Open = Callable[[Request], tuple[Workspace, AnyFlow, Experiment]]
@@ -71,6 +72,7 @@ def _run(workspace: Workspace, flow: AnyFlow, experiment: Experiment, options: O
             run_in_context(replace(session, may_build=has_work), flow, experiment)
         except WorkTurnedUp:
             run_in_context(replace(session, may_build=True), flow, experiment)
+        keep_in_step(session, flow, experiment)
     return None
 
 

@@ -46,14 +46,10 @@ def find(session: Session, step: Step[Any, Any], label: str, address: Address) -
 def _holds(session: Session, step: Step[Any, Any], address: Address) -> bool:
     """Whether what the step did outside of its product's folder still holds."""
     product = session.workspace.path(address.path)
-    return step.is_registered is None or step.is_registered(
-        session.workspace.root, product, session.verify
-    )
+    return step.is_registered is None or step.is_registered(session.workspace.root, product, session.verify)
 
 
-def _renew(
-    session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], address: Address
-) -> None:
+def _renew(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], address: Address) -> None:
     """Bring it about again; another run may just have done so."""
     assert step.renew
     with session.store.building(address.path):

@@ -268,8 +268,10 @@ def test_the_form_on_prefects_page_starts_a_run_that_is_that_of_the_command_line
 def is_sent(browser) -> bool:
     """Submits the form, once more if the server was too busy; it leaves the page when it is taken."""
     browser.find_element("css selector", "button[type=submit]").click()
-    time.sleep(3)
-    return not browser.current_url.endswith("/run")
+    until = time.monotonic() + 5
+    while (is_here := browser.current_url.endswith("/run")) and time.monotonic() < until:
+        time.sleep(0.1)
+    return not is_here
 
 
 def is_filled_in(run: dict) -> bool:
