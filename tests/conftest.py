@@ -1,4 +1,4 @@
-"""Threads that spin while they wait starve a busy machine; small models need one. Slots are the tests' own."""
+"""Spinning threads starve a busy machine, and small models need one; slots are the tests' own."""
 
 import os
 import tempfile

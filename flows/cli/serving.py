@@ -15,7 +15,7 @@ from typing import Any
 from flows.cli.offering import REPORT, read_report
 from lmcore.config import SettingsError
 from tasks.engine.locks import is_held, lock
-from tasks.engine.prefect_api import UNDER_WAY, NoAnswer, PrefectApi
+from tasks.engine.prefect_api import UNDER_WAY, NoAnswer, PrefectApi, Refused
 from tasks.engine.server import (
     NoServer,
     answers,
@@ -47,8 +47,8 @@ def up_command(prefect_port: int, mlflow_port: int, foreground: bool) -> None:
             print("`lm status` tells what runs, `lm down` stops all of it")
             return
     print("starting Prefect, MLflow and the flows; Ctrl-C stops all of it ...", flush=True)
-    _supervise(workspace, prefect_port, mlflow_port, foreground=True)
-    print("stopped")
+    was_alone = _supervise(workspace, prefect_port, mlflow_port, foreground=True)
+    print("stopped" if was_alone else "up already")
 
 
 def down_command() -> None:
@@ -63,13 +63,13 @@ def down_command() -> None:
         print(f"stopping {told}", flush=True)
     else:
         print("stopping ...", flush=True)
+    until = time.monotonic() + PATIENCE_SECONDS
     with suppress(ProcessLookupError):
         os.kill(state["pid"], signal.SIGTERM)
-    until = time.monotonic() + PATIENCE_SECONDS
-    while is_up(workspace):
-        if time.monotonic() > until:
-            os.kill(state["pid"], signal.SIGKILL)  # the guards end what it leaves
-        time.sleep(0.2)
+        while is_up(workspace):
+            if time.monotonic() > until:
+                os.kill(state["pid"], signal.SIGKILL)  # the guards end what it leaves
+            time.sleep(0.2)
     print(f"stopped{_last_user(workspace, state.get('prefect', ''))}")
 
 
@@ -159,7 +159,7 @@ def _why(workspace: Workspace) -> str:
 def _runs_under_way(state: Mapping[str, Any]) -> list[dict[str, Any]]:
     try:
         return PrefectApi(state["prefect"]).runs(UNDER_WAY, deployment_id={"is_null_": False})
-    except (KeyError, NoAnswer):
+    except (KeyError, NoAnswer, Refused):
         return []
 
 
@@ -175,18 +175,17 @@ def _last_user(workspace: Workspace, api: str) -> str:
     return ""
 
 
-def _supervise(workspace: Workspace, prefect_port: int, mlflow_port: int, *, foreground: bool) -> None:
-    """Keep the servers up in this process."""
-    for leftover in (REPORT, "mlflow.log", "flows.log"):
-        (home_of(workspace) / leftover).unlink(missing_ok=True)
+def _supervise(workspace: Workspace, prefect_port: int, mlflow_port: int, *, foreground: bool) -> bool:
+    """Keep the servers up in this process; False if another process does."""
     address = f"http://127.0.0.1:{mlflow_port}"
     services = [_mlflow(workspace, mlflow_port, address), _flows(workspace)]
     os.environ["LM_WORKSPACE"] = str(workspace.root)
-    supervisor = Supervisor(workspace, prefect_port, services, {"mlflow": address})
+    leftovers = [home_of(workspace) / name for name in (REPORT, "mlflow.log", "flows.log")]
+    supervisor = Supervisor(workspace, prefect_port, services, {"mlflow": address}, leftovers)
     if foreground:
         supervisor.tell = lambda line: print(f"  {line}", flush=True)
         supervisor.on_ready = lambda facts: _show_pages({**facts, "offered": read_report(workspace)})
-    supervisor.run()
+    return supervisor.run()
 
 
 def _mlflow(workspace: Workspace, port: int, address: str) -> Service:

@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.cli.offering import read_report
-from tasks.engine.prefect_api import ENDED, UNDER_WAY, NoAnswer, PrefectApi, crash_orphans, seconds_since
+from tasks.engine.prefect_api import (
+    ENDED,
+    UNDER_WAY,
+    NoAnswer,
+    PrefectApi,
+    Refused,
+    crash_orphans,
+    seconds_since,
+)
 from tasks.engine.server import running_server
 from tasks.engine.supervisor import read_state
 from tasks.engine.workspace import Workspace
@@ -34,7 +42,7 @@ def show_servers(out: Console, workspace: Workspace) -> None:
         return
     try:
         _show_runs(out, workspace, PrefectApi(api), bool(state))
-    except NoAnswer as error:
+    except (NoAnswer, Refused) as error:
         out.print(str(error), style="red")
 
 

@@ -36,6 +36,8 @@ class Options:
     refresh: bool = False
     use_prefect: bool = True
     """Off: every step runs in this process, without server and tracker; for tests."""
+    in_flow_run: bool = False
+    """There is a Prefect flow run already: all steps are tasks of it, reused ones too."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,23 @@ def _run(
     session: Session, flow: AnyFlow, experiment: Experiment, lines: list[Line], options: Options
 ) -> object:
     has_work = any(line.action in ("run", "depends") for line in lines)
+    if options.in_flow_run:
+        return _in_flow_run(session, flow, experiment, has_work)
     use_prefect = options.use_prefect and "DVC_STAGE" not in os.environ  # under `dvc repro`, DVC is in charge
     if not has_work or not use_prefect:
         with suppress(WorkTurnedUp):
             return _here(session, flow, experiment, not use_prefect)
         session = replace(session, may_build=True)
     return _on_prefect(session, flow, experiment)
+
+
+def _in_flow_run(session: Session, flow: AnyFlow, experiment: Experiment, has_work: bool) -> object:
+    """Run in the flow run that a deployment has begun."""
+    from tasks.engine.prefect_flow import run_in_context
+
+    with suppress(WorkTurnedUp):
+        return run_in_context(replace(session, may_build=has_work), flow, experiment)
+    return run_in_context(replace(session, may_build=True), flow, experiment)
 
 
 def _here(session: Session, flow: AnyFlow, experiment: Experiment, may_build: bool) -> object:

@@ -6,10 +6,10 @@ import inspect
 import os
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from prefect import Flow
+from prefect import Flow, State
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
@@ -19,10 +19,8 @@ from tasks.engine.flow import AnyFlow
 from tasks.engine.forms import Form, Request
 from tasks.engine.locks import lock, try_lock
 from tasks.engine.prefect_api import PrefectApi, sign
-from tasks.engine.prefect_flow import close_leftovers, run_in_context
-from tasks.engine.run import Options, make_plan
-from tasks.engine.session import Silent, WorkTurnedUp
-from tasks.engine.stages import keep_in_step
+from tasks.engine.prefect_flow import close_leftovers
+from tasks.engine.run import Options, make_plan, run_flow
 from tasks.engine.workspace import Workspace
 
 Open = Callable[[Request], tuple[Workspace, AnyFlow, Experiment]]
@@ -34,11 +32,13 @@ def entry(flow: AnyFlow, form: Form, open_run: Open) -> Flow[..., Any]:
     """What Prefect loads and calls in the process of a run; its parameters are the fields of the form."""
 
     def run(**filled_in: Any) -> Any:
-        logger = get_run_logger()
+        context, logger = FlowRunContext.get(), get_run_logger()
+        assert context and context.flow_run
         try:
+            sign(PrefectApi(os.environ["PREFECT_API_URL"]), str(context.flow_run.id))
             request = form.request({name: value for name, value in filled_in.items() if value is not None})
             logger.info(request.command(flow.name))
-            return _run(*open_run(request), Options(force=request.force))
+            return _run(context.flow_run, *open_run(request), Options(request.force, in_flow_run=True))
         except ValueError as error:  # the user's mistake, as on the command line
             line = " ".join(str(error).split())
             logger.error(line)
@@ -52,33 +52,21 @@ def entry(flow: AnyFlow, form: Form, open_run: Open) -> Flow[..., Any]:
     return Flow(run, name=flow.name, description=described, validate_parameters=False, persist_result=False)
 
 
-def _run(workspace: Workspace, flow: AnyFlow, experiment: Experiment, options: Options) -> Any:
-    """What `lm FLOW EXPERIMENT` does, in the flow run that there is already."""
-    context = FlowRunContext.get()
-    assert context and context.flow_run
-    waiting = workspace.private / "up" / f"{flow.name}~{experiment.name}.run"
-    if context.flow_run.auto_scheduled:
-        with try_lock(waiting) as is_alone:
+def _run(
+    run: FlowRun, workspace: Workspace, flow: AnyFlow, experiment: Experiment, options: Options
+) -> State[Any] | None:
+    """What `lm FLOW EXPERIMENT` does, in the flow run that there is already; one at a time."""
+    going = workspace.private / "up" / f"{flow.name}~{experiment.name}.run"
+    if run.auto_scheduled:
+        with try_lock(going) as is_alone:
             if not is_alone:
                 return Completed(name="Skipped", message="the run before it is still going on")
     logger = get_run_logger()
-    with lock(waiting, on_wait=lambda: logger.info("waiting for a run of the same experiment to end")):
+    with lock(going, on_wait=lambda: logger.info("waiting for a run of the same experiment to end")):
         session, lines = make_plan(workspace, flow, experiment, options)
-        _introduce(context.flow_run, f"{experiment.name} {session.run_id}")
+        if MADE_UP.fullmatch(run.name):  # else somebody has named it
+            name = {"name": f"{experiment.name} {session.run_id}"}
+            PrefectApi(os.environ["PREFECT_API_URL"]).ask(f"/flow_runs/{run.id}", name, "PATCH")
         close_leftovers(session)
-        session.listener = Silent()
-        has_work = any(line.action in ("run", "depends") for line in lines)
-        try:
-            run_in_context(replace(session, may_build=has_work), flow, experiment)
-        except WorkTurnedUp:
-            run_in_context(replace(session, may_build=True), flow, experiment)
-        keep_in_step(session, flow, experiment)
+        run_flow(workspace, flow, experiment, options, planned=(session, lines))
     return None
-
-
-def _introduce(run: Any, name: str) -> None:
-    """Name the run as those from a terminal are named, unless somebody did, and say which process it is."""
-    api = PrefectApi(os.environ["PREFECT_API_URL"])
-    sign(api, str(run.id))
-    if MADE_UP.fullmatch(run.name):
-        api.ask(f"/flow_runs/{run.id}", {"name": name}, "PATCH")

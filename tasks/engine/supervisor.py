@@ -24,7 +24,7 @@ from tasks.engine.locks import is_held, try_lock
 from tasks.engine.server import NoServer, prefect_server, revive_server, server_is_gone
 from tasks.engine.workspace import Workspace
 
-STARTUP_SECONDS = 120
+STARTUP_SECONDS = 180
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 60.0
 """Before a service that ended by itself is started again; the pause doubles each time."""
 LOOKS = 20
@@ -68,6 +68,8 @@ class Supervisor:
     services: Sequence[Service]
     facts: dict[str, Any] = field(default_factory=dict)
     """What `lm up` and `lm status` are told besides."""
+    leftovers: Sequence[Path] = ()
+    """Files of the one before, which are deleted first."""
     tell: Callable[[str], None] = lambda line: None
     on_ready: Callable[[Mapping[str, Any]], None] = lambda facts: None
     _asked: threading.Event = field(default_factory=threading.Event)
@@ -83,6 +85,8 @@ class Supervisor:
                 return False
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self._asked.set())
+            for file in self.leftovers:
+                file.unlink(missing_ok=True)
             self._write(pid=os.getpid(), ready=False, lines=[])
             try:
                 self._start(None)
