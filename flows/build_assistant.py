@@ -13,7 +13,7 @@ from tasks.compare import compare_models
 from tasks.engine.flow import flow
 from tasks.examine import examine_models
 from tasks.register import register_model
-from tasks.settings import RegistrationConfig
+from tasks.settings import AssistantConfig, RegistrationConfig
 
 
 class BuildAssistantExperiment(FinetuneExperiment, MergeExperiment):
@@ -21,7 +21,7 @@ class BuildAssistantExperiment(FinetuneExperiment, MergeExperiment):
 
     registration: RegistrationConfig = RegistrationConfig()
     """Of the language model; its name is the experiment's."""
-    assistant: RegistrationConfig = RegistrationConfig(is_chat=True)
+    assistant: AssistantConfig = AssistantConfig()
     """Of the model that answers; its name is the experiment's with `-assistant` behind it."""
 
 

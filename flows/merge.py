@@ -22,12 +22,23 @@ from tasks.pretrain import continue_training
 BASE, JOINT = "base", "joint_control"
 
 
+class BranchConfig(TrainConfig):
+    """How a branch goes on from the base: fewer steps, and a lower peak, than from scratch."""
+
+    steps: int = Field(100, ge=1)
+    """Optimizer steps; each sees batch_size windows of the model's context_tokens."""
+    warmup_steps: int = Field(10, ge=0)
+    """Steps over which the learning rate grows from zero to the peak."""
+    peak_learning_rate: float = Field(3e-3, gt=0)
+    """Reached when warm-up ends; then it decays along a cosine."""
+
+
 class BranchesConfig(Config):
     """Models that go on from the base, each leaning to other sources, as departments that pool no text."""
 
     leanings: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Name -> source -> share of what the branch learns from; none: nothing is branched or merged."""
-    train: TrainConfig = TrainConfig(steps=100, warmup_steps=10, peak_learning_rate=3e-3)
+    train: BranchConfig = BranchConfig()
     """How each branch goes on from the base."""
 
     @model_validator(mode="after")
@@ -39,7 +50,7 @@ class BranchesConfig(Config):
         return self
 
     @property
-    def joint(self) -> TrainConfig:
+    def joint(self) -> BranchConfig:
         """The control: one model on the mean of all leanings, for as many tokens as they have together."""
         number = len(self.leanings)
         sources = dict.fromkeys(source for mixture in self.leanings.values() for source in mixture)

@@ -17,7 +17,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -128,6 +128,13 @@ class Part(Config):
         return partial(self.registry[self.type], **self.dials)
 
 
+class _Dials(Config):
+    """Made of a signature: there is no source text whose docstrings could be looked for."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
+@cache
 def dials_of(part: Callable[..., Any], name: str) -> type[Config]:
     """A settings class made of a part's keyword-only parameters."""
     parameters = inspect.signature(part, eval_str=True).parameters.values()
@@ -136,4 +143,4 @@ def dials_of(part: Callable[..., Any], name: str) -> type[Config]:
         for p in parameters
         if p.kind is p.KEYWORD_ONLY
     }
-    return create_model(name, __base__=Config, **fields)
+    return create_model(name, __base__=_Dials, **fields)

@@ -59,25 +59,22 @@ def register_model(
     name: str,
 ) -> Facts:
     """Give the chosen candidate a version with signature, example, lineage and alias; it loads anywhere."""
-    from tasks.lineage import as_json, as_text, trace
+    from tasks.lineage import as_json, trace
 
     chosen = json.loads((build.path(choice) / "choice.json").read_text())
     model = candidates[chosen["index"]]
-    lineage = trace(build.workspace_root, model)
-    (build.folder / "lineage.json").write_text(as_json(lineage), encoding="utf-8")
-    (build.folder / "lineage.txt").write_text(as_text(lineage), encoding="utf-8")
-    figures = _figures(read_manifest(build.path(test)).facts, chosen["chosen"])
+    record = as_json(trace(build.workspace_root, model))
+    (build.folder / "lineage.json").write_text(record, encoding="utf-8")
     entry = {
         "name": settings.model or name,
         "alias": settings.alias,
-        "address": model.address,
+        "model": model.to_json(),
         "digest": model.digest,
         "chosen": chosen["chosen"],
         "why": chosen["sentence"],
-        "scores": figures,
+        "scores": _figures(read_manifest(build.path(test)).facts, chosen["chosen"]),
     }
     (build.folder / ENTRY).write_text(json.dumps(entry, indent=1, sort_keys=True) + "\n")
-    (build.folder / "description.md").write_text(_describe(entry, as_text(lineage, most_files=10)))
     arguments = {"settings": settings, "name": name, "test": test}
     version = _register(build.workspace_root, build.folder, entry, arguments, alias=settings.alias)
     # The number depends on what was registered before, so it is no part of the product's content.
@@ -90,13 +87,14 @@ def _register(
     workspace: Path, product: Path, entry: Mapping[str, Any], arguments: Mapping[str, Any], alias: str | None
 ) -> int:
     """Give the model in an entry its version; returns the version's number."""
+    from tasks.lineage import as_text, trace
     from tasks.tracking.registry import register
 
-    folder, settings = workspace / entry["address"], arguments["settings"]
-    manifest = read_manifest(folder)
+    model, settings = Checkpoint.from_json(entry["model"]), arguments["settings"]
+    manifest, lineage = read_manifest(workspace / model.address), trace(workspace, model)
     version = register(
         workspace,
-        folder,
+        workspace / model.address,
         name=entry["name"],
         alias=alias,
         key=manifest.key,
@@ -107,12 +105,13 @@ def _register(
         metrics=entry["scores"],
         tags={
             "lm.experiment": arguments["name"],
-            "lm.address": entry["address"],
+            "lm.address": model.address,
             "lm.report": arguments["test"].address,
         },
-        description=(product / "description.md").read_text(encoding="utf-8"),
+        description=_describe(entry, as_text(lineage, most_files=10)),
         attachments={
-            file: (product / file).read_text(encoding="utf-8") for file in ("lineage.txt", "lineage.json")
+            "lineage.txt": as_text(lineage),
+            "lineage.json": (product / "lineage.json").read_text(encoding="utf-8"),
         },
     )
     return version.version

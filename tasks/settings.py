@@ -18,3 +18,12 @@ class RegistrationConfig(Config):
     """Shown with the model, and run once when it is stored."""
     is_chat: bool = False
     """Whether prompts are questions, to be answered in the chat format."""
+
+
+class AssistantConfig(RegistrationConfig):
+    """The same of a model that answers questions."""
+
+    is_chat: bool = True
+    """Whether prompts are questions, to be answered in the chat format."""
+    example_prompt: str = "Who are you?"
+    """Shown with the model, and answered once when it is stored."""

@@ -87,8 +87,11 @@ def _show_pages(state: Mapping[str, Any]) -> None:
     for address, purpose in found.items():
         print(f"  {address:<{width}}  {purpose}")
     offered = state["offered"]
-    number = len({name for names in offered["flows"].values() for name in names})
-    print(f"  {count(len(offered['flows']), 'flow')} over {count(number, 'experiment')} can be started there")
+    if number := len({name for names in offered["flows"].values() for name in names}):
+        flows = count(len(offered["flows"]), "flow")
+        print(f"  {flows} over {count(number, 'experiment')} can be started there")
+    else:
+        print("  no experiment can be started yet; one that you write shows there within seconds")
     for problem in offered["problems"].values():
         print(f"  left out: {problem}")
     sys.stdout.flush()

@@ -58,6 +58,8 @@ class CodeReader:
         self.memory = memory
         self._modules: dict[str, ModuleFacts | None] = {}
         self._extra: dict[str, Path] = {}
+        self._led_to: dict[str, list[str]] = {}
+        """Where the names in a definition lead, for those that were passed."""
         self._used: set[str] = set()
         self._learned = False
         self._lock = threading.Lock()
@@ -84,6 +86,7 @@ class CodeReader:
             if path:
                 self._extra[part] = path
                 self._modules.pop(part, None)
+                self._led_to.clear()
             facts = self._read(part)
             if facts is None:
                 raise ValueError(f"the code of {part} is not to be found: its changes would go unnoticed")
@@ -100,7 +103,9 @@ class CodeReader:
             if definition is None:
                 continue
             reached[here] = definition.hash
-            waiting += self._targets(module, definition)
+            if here not in self._led_to:  # many steps pass by the same definitions
+                self._led_to[here] = [*self._targets(module, definition)]
+            waiting += self._led_to[here]
             reached.update(self._files_beside(module, definition))
         return reached
 

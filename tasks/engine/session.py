@@ -116,6 +116,8 @@ class Session:
     began: float = field(default_factory=time.monotonic)
     outcomes: dict[str, Outcome] = field(default_factory=dict, init=False)
     """What became of each call so far, by its label."""
+    flow_answers: dict[tuple[str, int], Any] = field(default_factory=dict, init=False)
+    """What each flow gave, by its name and the identity of its experiment."""
     _answers: dict[str, Future[Any]] = field(default_factory=dict, init=False)
     _reached: set[str] = field(default_factory=set, init=False)
     """Variants that have come to the step which the run ends with."""

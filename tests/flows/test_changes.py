@@ -1,6 +1,7 @@
 """Something changes: the plan says what in words, and the run does just that."""
 
 import gzip
+import json
 import shutil
 
 import pytest
@@ -39,8 +40,10 @@ def test_a_flipped_byte_in_data_is_noticed_and_mended(moved):
 
 def test_a_deleted_model_is_restored_from_the_registry(moved):
     before = moved.digests()
-    shutil.rmtree(moved.address("pretrain_model"))
-    assert moved.actions()["pretrain_model"] == "restore"
+    entry = json.loads((moved.address("register_model") / "registration.json").read_text())
+    shutil.rmtree(moved.workspace / entry["model"]["address"])
+    assert "restore" in moved.actions().values()
+    assert "run" not in moved.actions().values()
     moved("build_assistant", "tiny")
     assert moved.digests() == before
 
@@ -114,12 +117,14 @@ def test_until_ends_after_the_step(fresh):
 
 def test_a_registry_copy_that_was_damaged_is_registered_again(moved):
     before = moved.digests()
-    (weights,) = moved.workspace.glob("mlartifacts/**/pretrain_model-*/model.safetensors")
+    entry = json.loads((moved.address("register_model") / "registration.json").read_text())
+    registered = entry["model"]["address"].partition("/")[2]
+    (weights,) = moved.workspace.glob(f"mlartifacts/**/{registered}/model.safetensors")
     content = weights.read_bytes()
     weights.write_bytes(content[:-40] + bytes(40))
     assert "the registry does not hold it as it was left" in moved("plan", "build_assistant", "tiny")
     moved("build_assistant", "tiny")
-    (weights,) = moved.workspace.glob("mlartifacts/**/pretrain_model-*/model.safetensors")
+    (weights,) = moved.workspace.glob(f"mlartifacts/**/{registered}/model.safetensors")
     assert weights.read_bytes() == content
     assert moved.digests() == before
     assert set(moved.actions().values()) == ALL_REUSED
