@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 	$(BIN)/lm build_assistant demo
 
 test: check browser
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 # Prefect's form is filled in with a browser; where there is none and none can be had, that test is skipped.
 browser:
