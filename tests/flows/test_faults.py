@@ -14,6 +14,7 @@ STEPS = (
     "finetune_model", "merge_models", "evaluate_model", "compare_models", "examine_models", "choose_model",
     "register_model",
 )  # fmt: skip
+NUM_KILLS = 10
 
 
 def kill_inside(lm, step: str, after_seconds: float) -> bool:
@@ -29,11 +30,13 @@ def kill_inside(lm, step: str, after_seconds: float) -> bool:
     return was_running
 
 
-def test_killed_inside_every_step_the_run_ends_with_the_same_digests(built, fresh, with_server):
+@pytest.mark.timeout(600)
+def test_killed_ten_times_on_its_way_the_run_ends_with_the_same_digests(built, fresh, with_server):
     with_server(fresh)
     generator = random.Random(11)
-    killed = [kill_inside(fresh, step, generator.uniform(0, 0.15)) for step in STEPS]
-    assert sum(killed) == len(STEPS)
+    steps = sorted(generator.sample(STEPS, NUM_KILLS), key=STEPS.index)
+    killed = [kill_inside(fresh, step, generator.uniform(0, 0.15)) for step in steps]
+    assert sum(killed) == NUM_KILLS
     fresh("build_assistant", "tiny")
     assert fresh.digests() == built.digests()
     with sqlite3.connect(fresh.workspace / "mlflow.db") as database:

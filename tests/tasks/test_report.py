@@ -263,13 +263,13 @@ def test_a_difference_is_judged_by_its_interval(
 
 def test_the_documents_needed_are_those_of_the_verdict_in_the_terminal():
     from lmcore.evaluate.bootstrap import Interval
-    from lmcore.evaluate.verdict import _judge
+    from lmcore.evaluate.verdict import judge as judged_in_the_terminal
 
     assert (
         needed(entry(-0.01, -0.03, 0.01), 100) == 400
     )  # half the width is twice the value: four times as many
     for value, low, high in ((0.02, -0.01, 0.05), (-0.001, -0.02, 0.018), (-0.1, -0.2, -0.05)):
-        theirs = _judge(Interval(value, low, high), [1.0, 1.0], 57).documents_needed
+        theirs = judged_in_the_terminal(Interval(value, low, high), [1.0, 1.0], 57).documents_needed
         assert needed(entry(value, low, high), 57) == theirs
 
 

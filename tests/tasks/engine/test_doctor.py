@@ -164,6 +164,7 @@ def test_damaged_products_are_set_aside_and_made_again(workspace, toy, products,
 def test_a_flipped_byte_under_an_unchanged_stat_is_found_where_asked_for(workspace, toy):
     toy.run_toy(workspace)
     file = workspace.path("data/toy_texts/demo") / "text.txt"
+    time.sleep(0.06)  # what was written just now is not remembered yet
     examine(workspace)
     memory = next(path for path in workspace.private.glob("proofs/*") if "text.txt" in path.read_text())
     file.write_text(file.read_text().replace("it is", "at is"))
