@@ -10,10 +10,11 @@ import pytest
 
 STEPS = (
     "ingest_source", "clean_documents", "deduplicate_documents", "split_corpus", "describe_corpus",
-    "train_tokenizer", "write_shards", "write_conversations", "pretrain_model", "continue_training",
-    "finetune_model", "merge_models", "evaluate_model", "compare_models", "examine_models", "choose_model",
-    "register_model",
+    "train_tokenizer", "write_shards", "pretrain_model", "evaluate_model", "continue_training",
+    "merge_models", "compare_models", "choose_model", "register_model", "write_conversations",
+    "finetune_model", "examine_models",
 )  # fmt: skip
+"""In the order in which a run comes to them."""
 NUM_KILLS = 10
 
 
