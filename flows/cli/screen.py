@@ -73,8 +73,11 @@ class Screen:
                 )
             if not self.out.is_terminal and now - self._told.get(label, 0) > QUIET_SECONDS:
                 self._told[label] = now
-                left = (now - self._began[label]) / done * (total - done) if done else 0.0
-                self.out.print(f"  ... {label} {count}  about {duration(left)} left  {shown}")
+                told = [label, count, *([self._left(label, done, total, now)] if done else []), shown]
+                self.out.print("  ... " + "  ".join(filter(None, told)))
+
+    def _left(self, label: str, done: int, total: int, now: float) -> str:
+        return f"about {duration((now - self._began[label]) / done * (total - done))} left"
 
     def said(self, label: str, text: str) -> None:
         self.out.print(Text(f"    {text}", style="dim"))

@@ -92,7 +92,7 @@ def _slots(
         yield
         return
     waiting = lambda: session.listener.said(  # noqa: E731
-        label_of(step, arguments), "waiting for cores on which other work is running"
+        label_of(step, arguments), "waiting until enough cores are free"
     )
     with compute_slots(step.cores(arguments), waiting) as build.cores:
         yield

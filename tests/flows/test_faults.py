@@ -18,9 +18,9 @@ STEPS = (
 NUM_KILLS = 10
 
 
-def kill_inside(lm, step: str, after_seconds: float) -> bool:
+def kill_inside(lm, step: str, after_seconds: float, command=("build_assistant", "tiny")) -> bool:
     """Start a run and `kill -9` it so long after a step began; False if it ended before."""
-    process = lm.start("build_assistant", "tiny")
+    process = lm.start(*command)
     scratch = lm.workspace / ".lm" / "scratch"
     while process.poll() is None and not list(scratch.glob(f"{step}-*")):
         time.sleep(0.002)
@@ -59,6 +59,19 @@ def test_training_goes_on_where_it_was_stopped_politely(built, fresh, with_serve
     assert list(metrics.glob("pretrain_model-*/resume/*"))
     fresh("pretrain", "tiny")
     assert fresh.digests().items() <= built.digests().items()
+
+
+def test_a_killed_sweep_goes_on_and_ends_in_what_its_variants_are_alone(fresh, with_server):
+    with_server(fresh)
+    sweep = ("pretrain", "tiny", "train.steps=20", "train.validate_every=10", "train.seed=1,2")
+    assert kill_inside(fresh, "pretrain_model", 1.0, sweep)
+    output = fresh(*sweep)
+    assert "best validation bits per byte: train.seed=" not in output  # seeds of one recipe are no contest
+    assert output.count("models/pretrain_model-") == 2
+    alone = ("pretrain", "tiny", "train.steps=20", "train.validate_every=10", "train.seed=2")
+    before = fresh.digests()
+    assert "same bytes as before" in fresh(*alone, "--force", "pretrain_model")
+    assert fresh.digests() == before
 
 
 def test_two_runs_at_once_where_nothing_was_initialised_do_each_step_once(built, fresh):
