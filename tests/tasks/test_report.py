@@ -292,6 +292,14 @@ def test_a_control_that_wins_is_named_as_the_winner(products: Products):
     assert [row.word for row in section.groups[0].rows] == ["better", "better", "reference", "cannot tell"]
 
 
+def test_the_headline_is_about_the_test_side_where_models_were_compared_on_both(products: Products):
+    for side, base in (("validation", 1.75), ("test", 1.5)):
+        document = {**compared({"demo-base": base, "demo-x": 1.25}), "side": side}
+        products.add(f"compare_models demo-{side}", {"comparison.json": document})
+    told = [sentence for _, sentence in headline(products.run()).verdicts]
+    assert told == ["Better than base over 100 documents of the test side: x (−0.2500) bits per byte."]
+
+
 @pytest.mark.parametrize(
     ("difference", "word", "words"),
     [

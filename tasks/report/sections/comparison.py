@@ -74,7 +74,7 @@ def _comparison(run: RunFacts, step: StepFacts, document: Mapping[str, Any]) -> 
         run.short(step.name),
         document["side"],
         run.short(document["reference"]),
-        document.get("interval", ""),
+        document.get("interval", "").removesuffix("."),
         [_group(run, document, group, names, shared) for group in groups],
         statements(run, document),
     )
@@ -146,7 +146,7 @@ def statements(run: RunFacts, document: Mapping[str, Any], most: int | None = No
         if name != reference and difference:
             told = f"{run.short(name)} ({signed(difference['value'], 4)})"
             by_word.setdefault(judge(difference, lower_is_better=True), []).append(told)
-    over = f" over {documents:,} documents" if documents else ""
+    over = f" over {documents:,} documents of the {document['side']} side" if documents else ""
     base = run.short(reference)
     found = []
     for word, sentence in (

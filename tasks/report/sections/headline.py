@@ -139,8 +139,9 @@ def _longest(run: RunFacts, made: list[StepFacts]) -> str:
 
 def _verdicts(run: RunFacts) -> list[tuple[str, str]]:
     found = _told(run)
-    for step in run.holding("comparison.json"):
-        found += statements(run, step.document("comparison.json"), NAMED)
+    comparisons = [step.document("comparison.json") for step in run.holding("comparison.json")]
+    for document in [each for each in comparisons if each["side"] == "test"] or comparisons:
+        found += statements(run, document, NAMED)
     exams = exam(run)
     for each in [each for each in exams if each.side == "test"] or exams:
         for exercise in each.exercises:
