@@ -53,6 +53,7 @@ def build(
         scratch,
         session.workspace.root,
         carried=_carried(session, step, address),
+        seen=address.document.get("sees", {}),
         on_progress=lambda figures: _report(session, label, figures),
     )
     with _slots(session, step, arguments, given), ExitStack() as held, Meter() as meter:

@@ -16,6 +16,8 @@ def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     if "carried" in was and "carried" in now and was["carried"] != now["carried"]:
         before, after = _digests(was["carried"]), _digests(now["carried"])
         reasons.append(f"what is carried over changed: {before} -> {after}")
+    if "sees" in was and "sees" in now:
+        reasons += _settings(was["sees"], now["sees"])
     if "fingerprint" not in now or was.get("fingerprint") != now["fingerprint"]:  # else it was accepted
         reasons += _code(was.get("code", {}), now.get("code", {}))
     if was.get("format") != now.get("format"):

@@ -15,7 +15,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
@@ -52,6 +52,8 @@ class Build:
     """Cores that it may compute on; any number gives the same bytes."""
     carried: Path | None = None
     """The file that the previous version of this product hands on, see `step(carries=...)`."""
+    seen: Mapping[str, Any] = field(default_factory=dict)
+    """What of the world outside the call stands in its key, see `step(sees=...)`."""
     stop_after: int | None = None
     """Only so many optimizer steps are wanted, and no product: a training is replayed."""
     on_progress: Callable[[Mapping[str, Any]], None] = lambda _: None
@@ -121,6 +123,8 @@ class Step(Generic[P, A]):
     """A quicker proof that changed code makes the same bytes than to make all of them, see `step`."""
     reads: Callable[[Mapping[str, Any]], Sequence[Path | str]] | None = None
     """The files and folders behind its inputs, where those are no products: what DVC is to watch."""
+    sees: Callable[[Path, Mapping[str, Any]], Mapping[str, Any]] | None = None
+    """What it depends on that is no argument, from (workspace, arguments): who is champion, say."""
 
     @property
     def name(self) -> str:
@@ -171,6 +175,7 @@ def step(
     renew: Callable[[Path, Path, Mapping[str, Any]], None] | None = None,
     replay: Callable[..., Replayed | None] | None = None,
     reads: Callable[[Mapping[str, Any]], Sequence[Path | str]] | None = None,
+    sees: Callable[[Path, Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> Callable[[Callable[Concatenate[Build, P], Facts]], Step[P, A]]:
     """Make a step of a function `(build, ..., *, name) -> facts` that fills `build.folder`.
 
@@ -191,12 +196,15 @@ def step(
             function of a build, and compare; None asks for the whole. Without it the whole is made again.
         reads: from a call's arguments, the files and folders that stand for its inputs in `dvc.yaml`; left
             out: the inputs' addresses.
+        sees: from (workspace, arguments), what of the world outside the call its product depends on, in plain
+            JSON types: it stands in the key, and the function finds it in `build.seen`.
     """
 
     def decorate(function: Callable[Concatenate[Build, P], Facts]) -> Step[P, A]:
         made = Step(
-            function, makes, forecast, carries, resumable, ignores, cores, is_registered, renew, replay, reads
-        )
+            function, makes, forecast, carries, resumable, ignores, cores, is_registered, renew, replay,
+            reads, sees,
+        )  # fmt: skip
         known_steps[made.name] = made
         return made
 

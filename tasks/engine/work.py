@@ -25,6 +25,8 @@ def locate(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any])
     document = key_document(step, arguments, session.code)
     if step.carries:
         document["carried"] = carried_digest(session, step, arguments["name"], document)
+    if step.sees:
+        document["sees"] = step.sees(session.workspace.root, arguments)
     return address_of(step, arguments["name"], canonical(document))
 
 

@@ -18,6 +18,7 @@ from lmcore.lineage import read_manifest
 from tasks.engine import key, making, work
 from tasks.engine.direct import Direct
 from tasks.engine.locks import is_held
+from tasks.engine.plan import Planner
 from tasks.engine.run import Options
 from tasks.engine.session import Session
 from tasks.engine.step import Build, executing, step
@@ -497,3 +498,29 @@ def test_threads_and_other_ignored_parameters_are_no_part_of_the_key(workspace, 
     with executing(Direct(Session(workspace, listener=heard))):
         toy.train_toy(corpus, toy.TrainConfig(), 7, name="demo")
     assert heard.actions == {"train_toy": "reused"}
+
+
+def test_what_a_step_sees_of_the_world_stands_in_its_key_and_a_plan_names_what_changed(workspace, toy):
+    flag = workspace.root / "flag"
+
+    @step(makes=toy.ToyReport, sees=lambda root, arguments: {"flag": (root / "flag").read_text()})
+    def look(build: Build, *, name: str):
+        (build.folder / "seen.txt").write_text(build.seen["flag"])
+        return {}
+
+    def looked() -> str:
+        heard = toy.Heard()
+        with executing(Direct(Session(workspace, listener=heard))):
+            made = look(name="demo")
+        return f"{heard.actions['look']} {(workspace.path(made.address) / 'seen.txt').read_text()}"
+
+    flag.write_text("red")
+    assert [looked(), looked()] == ["built red", "reused red"]
+    flag.write_text("green")
+    planner = Planner(Session(workspace))
+    with executing(planner):
+        look(name="demo")
+    assert [(line.action, line.why) for line in planner.lines] == [("run", "flag red -> green")]
+    assert [looked(), looked()] == ["built green", "reused green"]
+    flag.write_text("red")
+    assert looked() == "reused red"
