@@ -25,23 +25,23 @@ class BuildAssistantExperiment(FinetuneExperiment, MergeExperiment):
     """Of the model that answers; its name is the experiment's with `-assistant` behind it."""
 
 
-def release_language_model(experiment: BuildAssistantExperiment) -> Registration:
+def register_language_model(experiment: BuildAssistantExperiment) -> Registration:
     """The best of base, branches and merges by validation, tested beside all others and the joint control."""
-    models = language_models(experiment)
+    models, shards = language_models(experiment), write_shards(experiment)
     candidates = {called: model for called, model in models.items() if called != JOINT}
     choice = choose_model(
         list(candidates.values()), merge(experiment), tuple(candidates), name=experiment.name
     )
     test = compare_models(
-        list(models.values()), write_shards(experiment), tuple(models), "test",
+        list(models.values()), shards, tuple(models), "test",
         experiment.comparison, name=f"{experiment.name}-test",
     )  # fmt: skip
     return register_model(
-        list(candidates.values()), choice, test, experiment.registration, name=experiment.name
+        list(candidates.values()), choice, test, shards, experiment.registration, name=experiment.name
     )
 
 
-def release_assistant(experiment: BuildAssistantExperiment) -> Registration:
+def register_assistant(experiment: BuildAssistantExperiment) -> Registration:
     """The best way of finetuning by validation, tested beside the others and the base."""
     models, name = chat_models(experiment), f"{experiment.name}-assistant"
     candidates = {way: models[way] for way in experiment.finetune}
@@ -50,7 +50,8 @@ def release_assistant(experiment: BuildAssistantExperiment) -> Registration:
         list(models.values()), write_conversations(experiment), tuple(models), "test",
         experiment.exam, name=f"{experiment.name}-test",
     )  # fmt: skip
-    return register_model(list(candidates.values()), choice, test, experiment.assistant, name=name)
+    shards = write_shards(experiment)
+    return register_model(list(candidates.values()), choice, test, shards, experiment.assistant, name=name)
 
 
 @flow
@@ -58,5 +59,5 @@ def build_assistant(experiment: BuildAssistantExperiment) -> Registration:
     """source -> base -> branches -> merged, base -> full | LoRA -> chosen -> tested -> registered"""
     experiment.split.require("test_share", "the test side is what models are scored on at the end")
     evaluate(experiment)
-    registered = release_language_model(experiment)
-    return release_assistant(experiment) if experiment.finetune else registered
+    registered = register_language_model(experiment)
+    return register_assistant(experiment) if experiment.finetune else registered

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.lineage import Facts, read_manifest
-from tasks.artifacts import Checkpoint, Choice, Registration, Report
+from tasks.artifacts import Checkpoint, Choice, Registration, Report, Shards
 from tasks.engine.proof import prove
 from tasks.engine.step import Build, Forecast, step
 from tasks.engine.workspace import Workspace
@@ -54,17 +54,23 @@ def register_model(
     candidates: Sequence[Checkpoint],
     choice: Choice,
     test: Report,
+    shards: Shards,
     settings: RegistrationConfig,
     *,
     name: str,
 ) -> Facts:
-    """Give the chosen candidate a version with signature, example, lineage and alias; it loads anywhere."""
+    """Give the chosen candidate a version with signature, example, lineage and alias; it loads anywhere.
+
+    With it goes what it has seen: every document of the shards that the candidates were made with.
+    """
+    from lmcore.batching.seen import write_seen
     from tasks.lineage import as_json, trace
 
     chosen = json.loads((build.path(choice) / "choice.json").read_text())
     model = candidates[chosen["index"]]
     record = as_json(trace(build.workspace_root, model))
     (build.folder / "lineage.json").write_text(record, encoding="utf-8")
+    write_seen(build.path(shards), build.folder)
     entry = {
         "name": settings.model or name,
         "alias": settings.alias,
@@ -112,6 +118,7 @@ def _register(
         attachments={
             "lineage.txt": as_text(lineage),
             "lineage.json": (product / "lineage.json").read_text(encoding="utf-8"),
+            "documents.parquet": (product / "documents.parquet").read_bytes(),
         },
     )
     return version.version

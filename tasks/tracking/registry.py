@@ -56,7 +56,7 @@ def register(
     metrics: Mapping[str, float] | None = None,
     tags: Mapping[str, Any] | None = None,
     description: str | None = None,
-    attachments: Mapping[str, str] | None = None,
+    attachments: Mapping[str, str | bytes] | None = None,
 ) -> Registered:
     """Make a version of a model product under `name`, and move the alias to it.
 
@@ -64,7 +64,7 @@ def register(
     are repaired. `run_id` is the run that made the product, `model_id` the LoggedModel announced for it by
     `StepRun.start_model` (left out: found by the key). `is_chat`: a prompt is a question that the model
     answers, unless the caller says otherwise. `metrics` show on the version and on the model's page,
-    `attachments` (texts by file name) among the model's artifacts.
+    `attachments` (contents by file name) among the model's artifacts.
 
     Raises:
         TrackingError: the folder is no model product, or MLflow does not take the name or the alias.
@@ -165,7 +165,7 @@ def _save(
     model_folder: Path,
     run_id: str | None,
     example: Example,
-    attachments: Mapping[str, str],
+    attachments: Mapping[str, str | bytes],
 ) -> str:
     """Write the loadable model into its place in one rename; returns where the product's copy lies in it."""
     home = Path(model.artifact_location)
@@ -186,8 +186,8 @@ def _save(
             pip_requirements=_requirements(),
             mlflow_model=described,
         )
-    for file, text in attachments.items():
-        (scratch / file).write_text(text, encoding="utf-8")
+    for file, content in attachments.items():
+        (scratch / file).write_bytes(content.encode() if isinstance(content, str) else content)
     shutil.rmtree(home, ignore_errors=True)
     scratch.rename(home)
     return str(described.flavors["python_function"]["artifacts"]["model"]["path"])
