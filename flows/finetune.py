@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
 
 from flows.pretrain import PretrainExperiment, pretrain
 from flows.write_conversations import WriteConversationsExperiment, write_conversations
-from lmcore.config import SettingsError
+from lmcore.config import PLAIN_NAME, SettingsError
 from lmcore.evaluate.settings import ExamConfig
 from lmcore.finetune.settings import FinetuneConfig
 from tasks.artifacts import Checkpoint, Report
@@ -15,14 +17,21 @@ from tasks.examine import examine_models
 from tasks.finetune import finetune_model
 
 BASE = "base"
+Way = Annotated[str, Field(pattern=PLAIN_NAME)]
 
 
 class FinetuneExperiment(PretrainExperiment, WriteConversationsExperiment):
     """A base model, conversations, and the ways to learn from them that are tried."""
 
-    finetune: dict[str, FinetuneConfig] = Field(default_factory=dict)
+    finetune: dict[Way, FinetuneConfig] = Field(default_factory=dict)
     """Name -> how to finetune; each way becomes a model, examined beside the base. None: no assistant."""
     exam: ExamConfig = ExamConfig()
+
+    @model_validator(mode="after")
+    def _base_is_the_base(self) -> Self:
+        if BASE in self.finetune:
+            raise ValueError(f"'finetune': no way can be called '{BASE}', the base is; choose another name")
+        return self
 
 
 def finetuned_models(experiment: FinetuneExperiment) -> dict[str, Checkpoint]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from flows.evaluate import EvaluateExperiment
 from flows.pretrain import pretrain
 from flows.write_shards import write_shards
-from lmcore.config import Config
+from lmcore.config import PLAIN_NAME, Config
 from lmcore.evaluate.settings import ComparisonConfig
 from lmcore.merge.settings import MergeConfig
 from lmcore.train.settings import TrainConfig
@@ -20,6 +20,8 @@ from tasks.merge import merge_models
 from tasks.pretrain import continue_training
 
 BASE, JOINT = "base", "joint_control"
+Name = Annotated[str, Field(pattern=PLAIN_NAME)]
+Mixture = Annotated[dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=1)]
 
 
 class BranchConfig(TrainConfig):
@@ -36,7 +38,7 @@ class BranchConfig(TrainConfig):
 class BranchesConfig(Config):
     """Models that go on from the base, each leaning to other sources, as departments that pool no text."""
 
-    leanings: dict[str, dict[str, float]] = Field(default_factory=dict)
+    leanings: dict[Name, Mixture] = Field(default_factory=dict)
     """Name -> source -> share of what the branch learns from; none: nothing is branched or merged."""
     train: BranchConfig = BranchConfig()
     """How each branch goes on from the base."""
@@ -66,7 +68,7 @@ class MergeExperiment(EvaluateExperiment):
     """A base, branches of it, and the ways in which they are merged."""
 
     branches: BranchesConfig = BranchesConfig()
-    merges: dict[str, MergeConfig] = Field(
+    merges: dict[Name, MergeConfig] = Field(
         {
             name: MergeConfig(method=name)
             for name in ("linear", "slerp", "task_arithmetic", "ties", "dare_ties")
@@ -74,6 +76,17 @@ class MergeExperiment(EvaluateExperiment):
     )
     """Name -> how the branches are merged."""
     comparison: ComparisonConfig = ComparisonConfig()
+
+    @model_validator(mode="after")
+    def _names_are_clear(self) -> Self:
+        leanings = self.branches.leanings
+        for leaning, mixture in leanings.items():
+            self.require_sources(f"branches.leanings.{leaning}", mixture)
+        if taken := {BASE, JOINT, *leanings} & self.merges.keys():
+            raise ValueError(
+                f"'merges': a merge cannot be called '{min(taken)}', another model is; choose another name"
+            )
+        return self
 
 
 def branched_models(experiment: MergeExperiment) -> dict[str, Checkpoint]:

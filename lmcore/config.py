@@ -15,7 +15,15 @@ from typing import Any, Self, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
+PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""What may be part of the name of a file."""
 _LONGEST = 80
+_PLAIN = {
+    "tuple_type": "expected a list, such as [a, b]",
+    "dict_type": "expected settings by name, such as {name: value}",
+    "model_type": "expected settings by name, such as {name: value}",
+}
+"""What pydantic says in Python's words, by its type of error."""
 
 
 class SettingsError(ValueError):
@@ -83,7 +91,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def explain(error: ValidationError, settings: type[BaseModel]) -> str:
     """Turn pydantic's first complaint into one line with the path, the value and the cure."""
     first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"]) or "settings"
+    path = ".".join(str(part) for part in first["loc"] if part != "[key]") or "settings"
     if first["type"] == "extra_forbidden":
         known = _known(settings, first["loc"])
         return f"unknown setting '{path}'.{did_you_mean(str(first['loc'][-1]), known)}"
@@ -91,7 +99,12 @@ def explain(error: ValidationError, settings: type[BaseModel]) -> str:
         return f"'{path}' is missing: {_describe(settings, first['loc'])}"
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "value_error":
-        return f"'{path}': {message}"
+        return f"'{path}': {message}" if first["loc"] else message
+    if first["type"] == "too_short":
+        message = f"expected at least {first['ctx']['min_length']} of them"
+    message = _PLAIN.get(first["type"], message)
+    if first.get("ctx", {}).get("pattern") == PLAIN_NAME:
+        message = "expected a name of letters, digits, '.', '-' and '_' that begins with a letter or digit"
     came = repr(first["input"])
     came = came if len(came) <= _LONGEST else came[: _LONGEST - 3] + "..."
     return f"'{path}' is {came}; {message[:1].lower()}{message[1:]}"

@@ -47,18 +47,15 @@ def variants_of(overrides: Sequence[str]) -> list[tuple[dict[str, str], list[str
     Values are separated by commas without a space behind them; commas in quotes or brackets do not count.
 
     Raises:
-        SettingsError: a value is empty or named twice, or there are too many combinations.
+        SettingsError: a value is empty or named twice, a swept setting is set twice, or there are too many
+            combinations.
     """
     values = {}
     for override in overrides:
         _, equals, text = override.partition("=")
         values[override] = _split(text) if equals else [text]
-        if len(values[override]) > 1 and (
-            not all(values[override]) or len(set(values[override])) < len(values[override])
-        ):
-            raise SettingsError(
-                f"'{override}' names a value twice, or none between two commas; name each once"
-            )
+        if len(values[override]) > 1:
+            _check_values(override, values[override], overrides)
     swept = {override for override, each in values.items() if len(each) > 1}
     points = []
     for point in itertools.product(*values.values()):
@@ -68,6 +65,16 @@ def variants_of(overrides: Sequence[str]) -> list[tuple[dict[str, str], list[str
     if len(points) > MOST:
         raise SettingsError(f"these values make {len(points)} combinations; sweep at most {MOST} at a time")
     return points
+
+
+def _check_values(override: str, values: Sequence[str], overrides: Sequence[str]) -> None:
+    path = override.partition("=")[0]
+    if not all(values):
+        raise SettingsError(f"'{override}' has an empty value at a comma; write {path}=A,B without spaces")
+    if len(set(values)) < len(values):
+        raise SettingsError(f"'{override}' names a value twice; name each once")
+    if sum(path == other.partition("=")[0] for other in overrides) > 1:
+        raise SettingsError(f"'{path}' is set twice; give all of its values at once, as {path}=A,B")
 
 
 def _split(text: str) -> list[str]:

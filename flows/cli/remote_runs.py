@@ -29,6 +29,7 @@ EXIT_CODES = {"COMPLETED": 0, "CANCELLED": TERMINATED}
 MISTAKE = 2
 FIRST_LINE, LAST_LINE = "Beginning flow run", "Finished in state"
 """What Prefect itself logs."""
+GONE = "the servers were stopped, and the run with them; when they are up again, the same command goes on"
 LAST_LINES_SECONDS = 5.0
 """A process sends its last lines a little after its run has ended."""
 
@@ -53,7 +54,8 @@ def remote_command(flow_name: str, name: str, overrides: Sequence[str], options:
     try:
         end = _follow(workspace, api, run["id"])
     except NoAnswer as error:
-        print(f"lm: {error}; `lm status` tells what became of the run", file=sys.stderr)
+        lost = f"{error}; `lm status` tells what became of the run"
+        print(f"lm: {lost if is_up(workspace) else GONE}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("the run goes on; its page stops it", flush=True)

@@ -8,11 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tasks.words import interval
+from tasks.words import count, interval
 
 MAIN_METRICS = ("accuracy", "exact_match", "rouge1", "rouge2", "rougeL")
 """What the screen shows of an exam; the rest stands in the report."""
 SWEEP_COLUMNS = ("parameters", "tokens", "steps", "training_loss", "documents")
+MOST_TELLING = 6
+"""Columns of what variants differ in that are shown where there is no one metric."""
 SEEDS_FOR_A_CLAIM = 3
 
 
@@ -60,7 +62,8 @@ def show_exam(out: Console, exam: Mapping[str, Any]) -> None:
             table.add_row(name, *(interval(cell, 2) if cell else "" for cell in cells))
         out.print()
         out.print(table)
-        covers = f"{marks['items']} questions from {marks['documents']} documents; 95 % over documents"
+        asked, told_by = count(marks["items"], "question"), count(marks["documents"], "document")
+        covers = f"{asked} from {told_by}; 95 % over documents"
         out.print(covers, style="dim")
 
 
@@ -69,7 +72,12 @@ def show_sweep(out: Console, sweep: Mapping[str, Any]) -> None:
     rows, metric = list(sweep["rows"]), sweep["metric"]
     if metric:
         rows.sort(key=lambda row: row[metric], reverse=sweep["better"] == "higher")
-    columns = [name for name in dict.fromkeys([metric, *SWEEP_COLUMNS]) if name in sweep["columns"]]
+    # Of what has no one metric, such as several models beside each other, what the variants differ in.
+    telling = [] if metric else [name for name in sweep["columns"] if len({row[name] for row in rows}) > 1]
+    columns = [
+        name for name in dict.fromkeys([metric, *telling[:MOST_TELLING], *SWEEP_COLUMNS])
+        if name in sweep["columns"]
+    ]  # fmt: skip
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for title in (*rows[0]["dials"], *columns, "product"):
         table.add_column(title.replace("_", " "), overflow="fold")
@@ -83,6 +91,8 @@ def show_sweep(out: Console, sweep: Mapping[str, Any]) -> None:
 
 
 def _best_recipe(recipes: list[Mapping[str, Any]], metric: str, better: str) -> str:
+    if len({recipe["mean"] for recipe in recipes}) == 1:
+        return f"{metric.replace('_', ' ')}: {recipes[0]['mean']:.4f} with each of these settings"
     best = (min if better == "lower" else max)(recipes, key=lambda recipe: recipe["mean"])
     dials = " ".join(f"{path}={value}" for path, value in best["dials"].items())
     seeds = f"{best['seeds']} seed{'s' if best['seeds'] > 1 else ''}"

@@ -35,7 +35,7 @@ class Screen:
         self.out = out
         self._bars: dict[str, TaskID] = {}
         self._told: dict[str, float] = {}
-        self._began: dict[str, float] = {}
+        self._first: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
         self._progress = Progress(
             TextColumn("  [bold]{task.description}"),
@@ -58,7 +58,7 @@ class Screen:
     def started(self, label: str) -> None:
         with self._lock:
             self._bars[label] = self._progress.add_task(label, total=None, figures="", count="")
-            self._told[label] = self._began[label] = time.monotonic()
+            self._told[label] = time.monotonic()
 
     def progressed(self, label: str, figures: Mapping[str, Any]) -> None:
         done, total = figures["done"], figures["total"]
@@ -67,17 +67,15 @@ class Screen:
         )
         count, now = f"{done:,}/{total:,}", time.monotonic()
         with self._lock:
+            first = self._first.setdefault(label, (done, now))
             if label in self._bars:
                 self._progress.update(
                     self._bars[label], completed=done, total=total, count=count, figures=shown
                 )
             if not self.out.is_terminal and now - self._told.get(label, 0) > QUIET_SECONDS:
                 self._told[label] = now
-                told = [label, count, *([self._left(label, done, total, now)] if done else []), shown]
+                told = [label, count, _left(first, (done, now), total), shown]
                 self.out.print("  ... " + "  ".join(filter(None, told)))
-
-    def _left(self, label: str, done: int, total: int, now: float) -> str:
-        return f"about {duration((now - self._began[label]) / done * (total - done))} left"
 
     def said(self, label: str, text: str) -> None:
         self.out.print(Text(f"    {text}", style="dim"))
@@ -87,6 +85,12 @@ class Screen:
             if label in self._bars:
                 self._progress.remove_task(self._bars.pop(label))
         self.out.print(_line(label, outcome))
+
+
+def _left(first: tuple[int, float], last: tuple[int, float], total: int) -> str:
+    """`about 12 s left`, by what was done since the first word of it: start and earlier runs do not count."""
+    done, seconds = last[0] - first[0], last[1] - first[1]
+    return f"about {duration(seconds / done * (total - last[0]))} left" if done > 0 else ""
 
 
 def _line(label: str, outcome: Outcome) -> Text:

@@ -98,6 +98,10 @@ def _show_pages(state: Mapping[str, Any]) -> None:
 
 
 def _check_ports(workspace: Workspace, prefect_port: int, mlflow_port: int) -> None:
+    if prefect_port == mlflow_port:
+        raise SettingsError(
+            f"Prefect and MLflow cannot both have port {mlflow_port}; give each one of its own"
+        )
     if not port_is_free(mlflow_port):
         raise SettingsError(
             f"port {mlflow_port} is taken by another program; choose one: lm up --mlflow-port 5001"

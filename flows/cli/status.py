@@ -94,7 +94,8 @@ def _show_table(
         return
     table = _table("began", "flow", "run", "state", "took", *(["page"] if with_pages else []))
     for run in runs:
-        began = run["start_time"] or run["created"]
+        # What the clock starts was written down long before it was due.
+        began = run["start_time"] or run["expected_start_time"] or run["created"]
         state = run["state_name"].lower()
         shown = f"[{SHOWN[run['state_type']]}]{state}[/]" if run["state_type"] in SHOWN else state
         seconds = seconds_since(began) if with_pages else run["total_run_time"]

@@ -51,10 +51,7 @@ class ConversationBatches:
             kept.append(np.array(encoded.ids, dtype=np.int32))  # a tenth of what lists of int take
             learned.append(np.array(encoded.is_learned, dtype=np.bool_))
         if not kept:
-            raise ValueError(
-                f"{path} has no conversation to learn from: {self.num_skipped} are longer than the context "
-                f"of {context_tokens} tokens, and there are no others"
-            )
+            raise ValueError(_nothing_left(path, self.num_skipped, context_tokens))
         self._ids, self._is_learned = kept, learned
         self._lengths = np.array([len(ids) for ids in kept], dtype=np.int64)
         self._order: tuple[int, NDArray[np.int64]] = (-1, self._lengths)
@@ -111,6 +108,15 @@ class ConversationBatches:
         if num_batches:
             batches = batches[Permutation(num_batches, "batches", self.seed, epoch)(np.arange(num_batches))]
         return np.concatenate([first, batches.ravel(), left])
+
+
+def _nothing_left(path: Path, num_skipped: int, context_tokens: int) -> str:
+    if not num_skipped:
+        return f"{path} has no conversation to learn from; add some, or give this side a larger share"
+    return (
+        f"{path} has no conversation to learn from: all there are, {num_skipped}, are longer than the "
+        f"context of {context_tokens} tokens; shorten them, or give the base a longer context"
+    )
 
 
 def _read(path: Path, tokenizer: Tokenizer) -> Iterator[EncodedConversation]:

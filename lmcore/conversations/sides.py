@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from hashlib import sha256
@@ -38,17 +39,34 @@ def content_digest(conversation: Conversation) -> str:
 def choose_sides(
     conversations: Sequence[Conversation], validation_share: float, test_share: float
 ) -> list[Side]:
-    """A side for each conversation; the order of the conversations changes nothing."""
+    """A side for each conversation; the order of the conversations changes nothing.
+
+    Each family has a place between 0 and 1, the shares cut that line. Where few families leave a side empty
+    that has a share, the cuts move to the next family, as far as there is one for each side.
+    """
     digests = [content_digest(conversation) for conversation in conversations]
-    return [_side(family, validation_share, test_share) for family in _families(conversations, digests)]
+    families = _families(conversations, digests)
+    ordered = sorted(set(families), key=_place)
+    places = [_place(family) for family in ordered]
+    test, held_out = bisect_left(places, test_share), bisect_left(places, test_share + validation_share)
+    least_test, least_validation = int(test_share > 0), int(validation_share > 0)
+    if len(ordered) > least_test + least_validation:
+        test = max(test, least_test)
+        held_out = min(max(held_out, test + least_validation), len(ordered) - 1)
+        test = min(test, held_out - least_validation)
+    ranks = {family: rank for rank, family in enumerate(ordered)}
+    return [_side(ranks[family], test, held_out) for family in families]
 
 
-def _side(family: str, validation_share: float, test_share: float) -> Side:
+def _place(family: str) -> float:
     # Hashed once more: the smallest digest of a large family is small.
-    place = int(sha256(family.encode()).hexdigest()[:13], 16) / 16**13  # 52 bits: exact in a float
-    if place < test_share:
+    return int(sha256(family.encode()).hexdigest()[:13], 16) / 16**13  # 52 bits: exact in a float
+
+
+def _side(rank: int, test: int, held_out: int) -> Side:
+    if rank < test:
         return "test"
-    return "validation" if place < test_share + validation_share else "train"
+    return "validation" if rank < held_out else "train"
 
 
 def _families(conversations: Sequence[Conversation], digests: Sequence[str]) -> list[str]:

@@ -54,7 +54,8 @@ def write_conversations(
 
     Raises:
         UnreadableFileError: an own file cannot be read; names file and line.
-        SettingsError: two exercises have one name, or there is nothing to learn from.
+        SettingsError: two exercises have one name, there is nothing to learn from, or own conversations are
+            too few for each side that has a share of them.
     """
     found: Sides = {side: [] for side in SIDES}
     exercises: dict[str, ExerciseFacts] = {}
@@ -77,6 +78,8 @@ def write_conversations(
         raise SettingsError(
             f"no conversation to learn from ({notes or 'no exercise is chosen'}); add own files"
         )
+    if own:
+        _check_sides(found, settings)
     out.mkdir(parents=True, exist_ok=True)
     for side in SIDES:
         write_side(found[side], out, side)
@@ -150,6 +153,16 @@ def _kind_of_answers(train: Sequence[Record]) -> Answers:
     num_distinct = len({record.answer for record in train})
     is_label = num_distinct <= MOST_LABELS and num_distinct * LABEL_USES <= len(train)
     return "label" if is_label and train else "free"
+
+
+def _check_sides(found: Sides, settings: ConversationsConfig) -> None:
+    shares = {"validation": settings.validation_share, "test": settings.test_share}
+    for side in SIDES:
+        if shares.get(side) and not found[side]:
+            raise SettingsError(
+                f"no conversation is left for {side}: each side needs some of its own whose prompts are "
+                "not like those of another side; add conversations"
+            )
 
 
 def _note_empty(sides: Sides) -> str:

@@ -56,7 +56,8 @@ def find_files(source: Source, folder: Path, choice: SourceChoice | None = None)
     root = root_of(source, folder)
     if not root.is_dir():
         what = "a file; name its folder, and the file in `files`" if root.exists() else "no such folder"
-        raise UnreadableFileError(f"{root}: {what} (`path` in {folder / DESCRIPTION})")
+        place = f"of source '{choice.name}'" if choice and choice.source else f"in {folder / DESCRIPTION}"
+        raise UnreadableFileError(f"{root}: {what} (`path` {place})")
     skipped = ABOUT if root == folder else set()
     files = sorted((file for file in _walk(root) if file.as_posix() not in skipped), key=Path.as_posix)
     for patterns in (source.files, choice.files if choice else None):

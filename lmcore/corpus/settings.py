@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lmcore.config import Config, SettingsError
+from lmcore.config import PLAIN_NAME, Config, SettingsError
 from lmcore.corpus.filters import filters
 from lmcore.corpus.readers import readers
 from lmcore.registry import Part, Registry
@@ -54,7 +54,7 @@ class SourceChoice(Config):
     stand beside the name. Its title is then the name and its origin the path, unless they are given.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=PLAIN_NAME)
     """The folder under `data/sources/`, or a new name for a source that is described here."""
     files: tuple[str, ...] | None = None
     """Patterns that narrow down the source's files; all of them when left out."""

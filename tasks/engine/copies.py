@@ -43,7 +43,13 @@ def find_copy(session: Session, address: Address) -> Copy | None:
 
 
 def _copies(session: Session, address: Address) -> Iterator[Copy]:
-    """All copies, the nearest first; whoever asks for the next one has found the last one wanting."""
+    """All copies but those that this run has found wanting already, the nearest first."""
+    for copy in _all_copies(session, address):
+        if (address.key, copy.where) not in session.useless_copies:
+            yield copy
+
+
+def _all_copies(session: Session, address: Address) -> Iterator[Copy]:
     known = session.store.copies(address.key)
     if known and _has(session, known.dvc):
         yield _of_version(session, "DVC's cache", known.dvc)
@@ -91,6 +97,7 @@ def restore(session: Session, step: Step[Any, Any], address: Address) -> tuple[M
         if manifest is None:
             what = f"the copy of {address.path} in {copy.where} is of no use"
             session.listener.said(step.name, f"{what}: {fault}")
+            session.useless_copies.add((address.key, copy.where))
             if copy.where == REMOTE and copy.version:
                 Shared(session.workspace).doubt(copy.version)
             shutil.rmtree(scratch, ignore_errors=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lmcore.config import SettingsError
+from lmcore.config import SettingsError, did_you_mean
 from lmcore.lineage import MANIFEST, Manifest
 from tasks.engine.artifact import Artifact
 from tasks.engine.carried import notes_for_others
 from tasks.engine.copies import take
-from tasks.engine.experiment import Experiment
+from tasks.engine.experiment import Experiment, known_experiments
 from tasks.engine.flow import AnyFlow
 from tasks.engine.key import Address
 from tasks.engine.plan import Action, Line, Planner
@@ -102,6 +102,11 @@ def _made_by(store: Store, experiments: Sequence[str]) -> list[str]:
         folders = [each for folder in own for each in (folder, *folder.iterdir())]
         ends = [store.workspace.address(_followed(each)) for each in folders if (each / MANIFEST).is_file()]
         if not ends:
+            known = known_experiments(store.workspace)
+            if name not in known:
+                raise SettingsError(
+                    f"no experiment named '{name}', and nothing made by one.{did_you_mean(name, known)}"
+                )
             raise SettingsError(f"experiment '{name}' has made nothing here; run it first, or lm pull it")
         for address in ends:
             _collect(store, address, None, found)

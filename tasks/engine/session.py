@@ -118,6 +118,8 @@ class Session:
     """What became of each call so far, by its label."""
     flow_answers: dict[tuple[str, int], Any] = field(default_factory=dict, init=False)
     """What each flow gave, by its name and the identity of its experiment."""
+    useless_copies: set[tuple[str, str]] = field(default_factory=set, init=False)
+    """Key, and where: what turned out to be damaged is neither fetched nor told of again."""
     _answers: dict[str, Future[Any]] = field(default_factory=dict, init=False)
     _reached: set[str] = field(default_factory=set, init=False)
     """Variants that have come to the step which the run ends with."""

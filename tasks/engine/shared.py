@@ -172,6 +172,9 @@ def offer(
 ) -> str:
     """Bring a product and then its entry into the remote; `there` if all of it was, else `pushed`.
 
+    The same product made twice has the same bytes, but beside them other times: whichever version of it was
+    there first stays, so that two workspaces do not replace each other's for ever.
+
     Raises:
         RemoteError: it does not answer, or does not take them.
     """
@@ -183,22 +186,31 @@ def offer(
     for note, content in notes:
         if remote.read(note) != content:
             remote.write(note, content)
-    is_new = remote.push(version, anew=shared.is_doubted(version))
+    first = _version_there(remote, manifest)
+    is_damaged = any(shared.is_doubted(each) for each in {version, first or version})
+    if first not in (None, version) and not is_damaged and remote.holds(first):
+        return "there"
+    is_new = remote.push(version, anew=is_damaged)
     shared.trust(version)
-    if is_new or not is_there(remote, manifest, version):
+    if is_new or first != version:
         remote.write(name, seal_document(document))
         return "pushed"
     return "there"
 
 
-def is_there(remote: Remote, manifest: Manifest, version: str | None = None) -> bool:
+def is_there(remote: Remote, manifest: Manifest) -> bool:
     """Whether the remote has an entry of this very product; raises RemoteError where it does not answer."""
+    return _version_there(remote, manifest) is not None
+
+
+def _version_there(remote: Remote, manifest: Manifest) -> str | None:
+    """The version that the remote's entry of this very product names."""
     text = remote.read(f"{manifest.key}.json")
     try:
         entry = _entry(manifest.key, text) if text else None
     except Damaged:
-        return False
-    return bool(entry and entry.manifest.seal == manifest.seal and version in (None, entry.version))
+        return None
+    return entry.version if entry and entry.manifest.seal == manifest.seal else None
 
 
 def prepare(remote: Remote) -> None:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from lmcore.config import SettingsError
 from lmcore.lineage import MANIFEST, read_manifest
 from tasks.engine.artifact import Artifact
-from tasks.engine.experiment import Experiment, experiment_files
+from tasks.engine.experiment import Experiment, experiment_files, known_experiments
 from tasks.engine.flow import AnyFlow, innermost_call
 from tasks.engine.key import flat_inputs
 from tasks.engine.session import ReachedUntil, Session
@@ -117,11 +117,13 @@ def _settle(store: Store, pipeline: Pipeline, found: Declarer) -> None:
     wanted = [stage for stage in found.stages.values() if _belongs(store, pipeline, stage)]
     changed = [stage for stage in wanted if not _is_written(pipeline, stage)]
     names, outs = {stage.name for stage in wanted}, {stage.out for stage in wanted}
+    known = known_experiments(store.workspace)
     gone = [
         name
         for name, entry in pipeline.stages.items()
         if (owner := is_ours(entry)) and name not in names
         and ((owner in found.covered and name not in found.stages)
+             or owner[1] not in known  # without the file of its experiment, `dvc repro` would stop at it
              or any(name in pipeline.made_by(out) for out in outs))
     ]  # fmt: skip
     stale = [

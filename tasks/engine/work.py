@@ -120,7 +120,8 @@ def perform(session: Session, step: Step[Any, Any], arguments: Mapping[str, Any]
     label = label_of(step, arguments)
     address, outcome = settle(session, step, arguments)
     if outcome is None:
-        waiting = lambda: session.listener.said(label, "another run is making this; waiting for it")  # noqa: E731
+        told = f"{label} is being made already; waiting for it"
+        waiting = lambda: session.listener.said(label, told)  # noqa: E731
         with session.store.building(address.path, on_wait=waiting):
             if step.carries:  # another run may have handed on a newer ledger meanwhile
                 address = locate(session, step, arguments)

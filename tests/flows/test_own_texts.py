@@ -111,3 +111,23 @@ def test_a_vocabulary_that_the_text_cannot_fill_says_so(own):
 def test_init_refuses_to_make_a_workspace_twice(own):
     output = own("init", str(own.workspace), code=2)
     assert "is a workspace already" in output
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("train.mixture={my_leters: 1}", "'train.mixture': no source named 'my_leters'. Did you mean"),
+        ("branches.leanings={a: {my_letters: 1}, b: {x: 1}}", "'branches.leanings.b': no source named 'x'"),
+        ("branches.leanings={a: {my_letters: 1}, b: {}}", "'branches.leanings.b' is {}"),
+        ("branches.leanings={a: {my_letters: 1}, b: {my_letters: -1}}", "should be greater than 0"),
+        ("branches.leanings={linear: {my_letters: 1}, b: {my_letters: 1}}", "cannot be called 'linear'"),
+        ("merges.base={method: linear}", "cannot be called 'base'"),
+        ("merges.a/b={method: linear}", "'merges.a/b' is 'a/b'; expected a name of letters"),
+        ("finetune.base={method: lora}", "no way can be called 'base'"),
+        ("registration.alias=v1", "'v1' is how MLflow names a version"),
+    ],
+)
+def test_a_wrong_name_is_refused_by_the_plan_already(own, wrong, says):
+    output = own("plan", "build_assistant", "my_letters", wrong, code=2)
+    assert says in output
+    assert len(output.strip().splitlines()) == 1

@@ -3,13 +3,14 @@
 import json
 import math
 from pathlib import Path
+from typing import Annotated, Self
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from lmcore.config import Config, canonical, did_you_mean, explain
+from lmcore.config import PLAIN_NAME, Config, canonical, did_you_mean, explain
 from lmcore.lineage import canonical_json, digest_of
 
 VALUES = st.recursive(
@@ -39,6 +40,13 @@ class Train(Config):
     optimizer: Optimizer = Optimizer()
     more: tuple[Optimizer, ...] = ()
     other: Optimizer | None = None
+    shares: dict[Annotated[str, Field(pattern=PLAIN_NAME)], float] = Field({"a": 1.0}, min_length=1)
+
+    @model_validator(mode="after")
+    def _is_no_baker(self) -> Self:
+        if self.steps == 13:
+            raise ValueError("thirteen steps are one too many")
+        return self
 
 
 @given(VALUES)
@@ -93,7 +101,7 @@ def test_every_auto_is_resolved_however_deep():
     [
         (
             {"stepz": 1, "steps": 1},
-            "unknown setting 'stepz'. Did you mean 'steps'? Known: more, optimizer, other, steps",
+            "unknown setting 'stepz'. Did you mean 'steps'? Known: more, optimizer, other, shares, steps",
         ),
         (
             {"steps": 1, "optimizer": {"rat": 1}},
@@ -108,6 +116,18 @@ def test_every_auto_is_resolved_however_deep():
             "unknown setting 'other.rat'. Did you mean 'rate'? Known: device, rate",
         ),
         ({}, "'steps' is missing: How often."),
+        ({"steps": 1, "more": "x"}, "'more' is 'x'; expected a list, such as [a, b]"),
+        (
+            {"steps": 1, "optimizer": 3},
+            "'optimizer' is 3; expected settings by name, such as {name: value}",
+        ),
+        ({"steps": 1, "shares": {}}, "'shares' is {}; expected at least 1 of them"),
+        (
+            {"steps": 1, "shares": {"a/b": 1}},
+            "'shares.a/b' is 'a/b'; expected a name of letters, digits, '.', '-' and '_' that begins with a "
+            "letter or digit",
+        ),
+        ({"steps": 13}, "thirteen steps are one too many"),
         (
             {"steps": "many"},
             "'steps' is 'many'; input should be a valid integer, unable to parse string as an integer",

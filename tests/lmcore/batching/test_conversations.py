@@ -121,7 +121,7 @@ def test_a_conversation_that_just_fits_is_kept_and_a_longer_one_left_out_and_cou
         batches = ConversationBatches(file, tokenizer, context, 4, seed=0)
         assert (batches.num_conversations, batches.num_skipped) == (kept, 2 - kept)
         assert len(batches.batch(0)) == 4
-    with pytest.raises(ValueError, match=f"2 are longer than the context of {lengths[0] - 2} tokens"):
+    with pytest.raises(ValueError, match=f"2, are longer than the context of {lengths[0] - 2} tokens"):
         ConversationBatches(file, tokenizer, lengths[0] - 2, 1, 0)
 
 
@@ -137,8 +137,8 @@ def test_a_file_without_conversations_is_refused(tmp_path, tokenizer):
         (b'{"messages": "\xff"}', "is not JSON in UTF-8"),
         (b"[1]", "is no object with 'messages'"),
         (b'{"text": "x"}', "is no object with 'messages'"),
-        (b'{"messages": "x"}', "'messages' is 'x'; input should be a valid tuple"),
-        (b'{"messages": []}', "at least 1 item"),
+        (b'{"messages": "x"}', "'messages' is 'x'; expected a list"),
+        (b'{"messages": []}', "at least 1 of them"),
         (b'{"messages": [{"role": "assistant", "content": "x"}]}', "expected 'user'"),
         (b'{"messages": [{"role": "user", "content": 3}]}', "'messages.0.content' is 3"),
         (b'{"messages": [{"role": "user", "content": "x"}]}', "no message is from 'assistant', so there is"),

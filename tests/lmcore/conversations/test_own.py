@@ -122,3 +122,21 @@ def test_two_exercises_of_one_name_and_empty_files_are_refused(empty, tmp_path):
     with pytest.raises(ValueError, match="no conversation in it"):
         write_conversations(empty, [write_own(tmp_path / "none.jsonl", [])], tmp_path / "out", SHARES)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("number", [3, 4, 10])
+def test_few_conversations_still_have_every_side_with_a_share(seed, number):
+    conversations = [ask(words(1000 * seed + each)) for each in range(number)]
+    sides = choose_sides(conversations, 0.05, 0.05)
+    assert set(sides) == set(SIDES)
+    assert choose_sides(conversations[::-1], 0.05, 0.05) == sides[::-1]
+    assert set(choose_sides(conversations, 0.05, 0)) == {"train", "validation"}
+    assert set(choose_sides(conversations, 0.9, 0.09)) == set(SIDES)
+    assert set(choose_sides(conversations, 0, 0)) == {"train"}
+
+
+def test_fewer_conversations_than_sides_are_refused(empty, tmp_path):
+    own = write_own(tmp_path / "few.jsonl", [{"prompt": words(n), "completion": "b"} for n in (1, 2)])
+    with pytest.raises(ValueError, match=r"is left for (validation|test).*; add conversations|to learn from"):
+        write_conversations(empty, [own], tmp_path / "out", SHARES)

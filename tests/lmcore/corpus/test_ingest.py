@@ -92,6 +92,10 @@ def test_folders_and_files_that_cannot_be_are_refused_in_one_line(tmp_path: Path
         with pytest.raises(UnreadableFileError, match=says) as error:
             find_files(wrong, folder)
         assert "\n" not in str(error.value)
+    choice = SourceChoice.model_validate({"name": "mine", "path": "missing", "licence": "my own"})
+    assert choice.source
+    with pytest.raises(UnreadableFileError, match=r"no such folder \(`path` of source 'mine'\)"):
+        find_files(choice.source, folder, choice)
     (folder / "nothing").mkdir()
     with pytest.raises(UnreadableFileError, match="there is no file"):
         find_files(source(path="nothing"), folder)

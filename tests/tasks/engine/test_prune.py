@@ -13,6 +13,7 @@ import pytest
 from tasks.engine import prune as pruning
 from tasks.engine.prune import prune
 from tasks.engine.store import Store
+from tasks.tracking.journal import Journal
 from tasks.versioning import has, init
 
 QUIET = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
@@ -107,12 +108,26 @@ def test_a_registered_version_keeps_itself_and_all_that_it_was_made_from(old, to
     (old.sources / "toy.txt").write_text("something else altogether")
     toy.run_toy(old, keep_copies=True)
     age(old)
-    version = SimpleNamespace(key=manifest.key, folder=old.root / "nowhere")
+    version = SimpleNamespace(key=manifest.key, digest=manifest.digest, folder=old.root / "nowhere")
     monkeypatch.setattr(sys.modules["tasks.tracking.versions"], "versions", lambda root: [version])
     prune(old)
     assert (old.path(f"models/{first}")).is_dir()
     copies = Store(old).copies(manifest.inputs["corpus"]["key"])
     assert has(old.root, copies.dvc)
+
+
+def test_a_version_that_the_registry_has_lost_and_a_journal_knows_keeps_its_product(old):
+    (first,) = [path for path, steps in models(old).items() if steps == 3]
+    digest = Store(old).read(old.path(f"models/{first}")).digest
+    rows = [{"alias": "champion", "from": None, "to": 1}]
+    facts = {"cause": "first", "why": "", "moves": rows, "digests": {"1": digest}}
+    Journal(old.root, "demo").append("move", **facts)
+    prune(old)
+    assert (old.path(f"models/{first}")).is_dir()
+    assert (old.root / "releases" / "demo.jsonl").is_file()
+    (old.root / "releases" / "demo.jsonl").unlink()
+    prune(old)
+    assert not (old.path(f"models/{first}")).exists()
 
 
 def test_what_is_being_read_or_made_stays(old):

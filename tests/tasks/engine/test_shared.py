@@ -122,6 +122,21 @@ def test_a_second_push_finds_all_there_and_a_new_version_is_pushed_beside_it(wor
     assert sum(outcome == "pushed" for outcome in again.values()) == 2
 
 
+def test_what_two_workspaces_have_made_alike_is_pushed_by_the_first_one_and_left_alone_by_the_other(
+    workspace, other, toy, store
+):
+    for each in (workspace, other):
+        run(each, toy)
+    push(workspace)
+    entries = {entry: entry.read_bytes() for entry in store.glob("lmworks/*.json")}
+    assert {product.outcome for product in push(other)} == {"there"}
+    assert {entry: entry.read_bytes() for entry in store.glob("lmworks/*.json")} == entries
+    for listing in store.glob("files/md5/*/*.dir"):  # somebody has cleared the remote up
+        listing.unlink()
+    assert {product.outcome for product in push(other)} == {"pushed"}
+    assert {product.outcome for product in push(other)} == {"there"}
+
+
 def test_an_experiment_is_pushed_with_all_that_it_was_made_from_and_nothing_else(workspace, toy):
     run(workspace, toy, name="left")
     run(workspace, toy, {"text": {"is_upper": True}}, name="right")
@@ -133,8 +148,12 @@ def test_an_experiment_is_pushed_with_all_that_it_was_made_from_and_nothing_else
         "models/train_toy",
         "reports/count_words",
     ]
+    (workspace.experiments / "toy").mkdir()
+    (workspace.experiments / "toy" / "middle.yaml").touch()
     with pytest.raises(SettingsError, match="experiment 'middle' has made nothing here"):
         push(workspace, ["middle"])
+    with pytest.raises(SettingsError, match=r"no experiment named 'midle', .* Did you mean 'middle'\?"):
+        push(workspace, ["midle"])
 
 
 def test_a_damaged_product_is_passed_over_and_a_damaged_cache_is_mended_before_a_push(workspace, other, toy):

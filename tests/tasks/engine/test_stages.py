@@ -110,6 +110,19 @@ def test_after_a_run_dvc_finds_nothing_to_do(workspace, toy, dvc):
     assert "up to date" in dvc(workspace, "status")
 
 
+def test_the_stages_of_an_experiment_that_was_deleted_go_and_its_data_stays(workspace, toy, dvc):
+    run(workspace, toy)
+    describe(workspace, "other", "{text: {is_upper: true}}")
+    run(workspace, toy, {"text": {"is_upper": True}}, name="other")
+    assert {name.partition("-")[2] for name in written(workspace)} == {"demo", "other"}
+    (workspace.experiments / "toy" / "other.yaml").unlink()
+    run(workspace, toy)
+    assert written(workspace) == BOTH
+    assert list(locked(workspace)) == list(BOTH)
+    assert workspace.path("data/toy_texts/other").is_dir()
+    assert "running" not in dvc(workspace, "repro").lower()
+
+
 def test_dvc_makes_from_nothing_what_a_run_makes_and_the_run_finds_it_made(workspace, toy, dvc, tmp_path):
     other = toy.Workspace(tmp_path / "other")
     shutil.copytree(workspace.root, other.root)

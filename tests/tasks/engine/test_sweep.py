@@ -37,10 +37,18 @@ def test_lists_may_be_swept_as_well():
     assert [changes for _, changes in points] == [["sources=[a,b]"], ["sources=[c]"]]
 
 
-@pytest.mark.parametrize("override", ["a=1,,2", "a=1,1", "a=,1"])
-def test_a_value_that_is_empty_or_doubled_is_refused(override: str):
-    with pytest.raises(SettingsError, match="name each once"):
-        variants_of([override])
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["a=1,,2"], "an empty value at a comma"),
+        (["a=,1"], "an empty value at a comma"),
+        (["a=1,1"], "a value twice; name each once"),
+        (["a=1,2", "a=1"], "'a' is set twice"),
+    ],
+)
+def test_a_value_that_is_empty_or_doubled_is_refused(overrides: list[str], says: str):
+    with pytest.raises(SettingsError, match=says):
+        variants_of(overrides)
 
 
 def test_more_variants_than_anyone_wants_are_refused():
