@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lmcore.config import Config
+from tasks.engine.schedule import Schedule
 
 
 class RegistrationConfig(Config):
@@ -12,12 +13,20 @@ class RegistrationConfig(Config):
 
     model: str | None = Field(None, pattern=r"^[^/:]+$")
     """The registered model's name; the experiment's name if left out."""
-    alias: str = Field("champion", pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
-    """What the new version is found by; it moves here from the version that has it."""
+    alias: str = Field("challenger", pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
+    """What the new version is found by; it moves here from the version that has it. A model's first version
+    is `champion` at once; `champion` here makes every new one that, past the gate."""
     example_prompt: str = "The"
     """Shown with the model, and run once when it is stored."""
     is_chat: bool = False
     """Whether prompts are questions, to be answered in the chat format."""
+
+    @field_validator("alias")
+    @classmethod
+    def _is_no_version(cls, alias: str) -> str:
+        if alias == "latest" or (alias[:1] in "vV" and alias[1:].isdecimal()):
+            raise ValueError(f"'{alias}' is how MLflow names a version; choose another, such as challenger")
+        return alias
 
 
 class AssistantConfig(RegistrationConfig):
@@ -27,3 +36,14 @@ class AssistantConfig(RegistrationConfig):
     """Whether prompts are questions, to be answered in the chat format."""
     example_prompt: str = "Who are you?"
     """Shown with the model, and answered once when it is stored."""
+
+
+class WatchConfig(Config):
+    """When data has changed enough to train again."""
+
+    documents: int = Field(10, ge=1)
+    """Retrain when so many documents are new, changed or gone since the champion ..."""
+    share: float = Field(0.05, gt=0, le=1)
+    """... or such a share of those that it saw."""
+    schedule: Schedule | None = None
+    """How often `lm up` looks, such as {cron: "*/10 * * * *"}; null: only `lm watch` does."""

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tasks.engine.checks import databases, machine, products, remains, runs
+from tasks.engine.checks import databases, machine, products, releases, remains, runs
 from tasks.engine.checks.finding import Finding
 from tasks.engine.workspace import Workspace
 
@@ -29,6 +29,9 @@ CHECKS: tuple[Check, ...] = (
     products.accepted_code,
     products.whole_products,
     products.registered_copies,
+    releases.lost_versions,
+    releases.pending_moves,
+    releases.aliases_of_nothing,
     products.ledgers,
     products.cached_versions,
 )

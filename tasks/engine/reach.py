@@ -1,16 +1,18 @@
 """Which products somebody may still ask for: those that can be reached, and all that they were made from.
 
-From where: every version in the registry, the links and notes of the experiments that there are, what lies in
-data's fixed places, and whatever a run has made or used of late.
+From where: every version in the registry or in a journal of its aliases, the links and notes of the
+experiments that there are, what lies in data's fixed places, and whatever a run has made or used of late.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lmcore.lineage import MANIFEST, Manifest, read_manifest
 from tasks.engine.artifact import is_artifact_json
@@ -20,6 +22,7 @@ from tasks.engine.workspace import Workspace
 
 RUN_HOMES = ("models", "reports")
 """Where products carry their key in their name, and many versions lie side by side."""
+REGISTRATION = "registration.json"
 _BY_OVERRIDES = re.compile(r"-(?=[a-f]*[0-9])[0-9a-f]{6}(?![0-9a-z])")
 """What stands in a name that was not written in a file but made for settings on a command line. With a digit
 in it: `tiny-facade` may well be the name of a branch."""
@@ -66,7 +69,7 @@ class Reach:
             if key not in reached:
                 reached.add(key)
                 waiting += inputs_of(self.remembered[key]) if key in self.remembered else []
-        return frozenset(reached)
+        return frozenset(reached | set(self._records()))
 
     def is_recent(self, key: str) -> bool:
         """Whether a run has made or used a product of late: each of them renews the note of its manifest."""
@@ -90,10 +93,34 @@ class Reach:
         return [*known_experiments(self.workspace), *(path.name for path in sources.glob("*"))]
 
     def _registered(self) -> Iterator[str]:
-        """Every version, also one without an alias: a registry is a promise."""
+        """Every version, also one without an alias: a registry is a promise; and so is its journal."""
         from tasks.tracking.versions import versions
 
         yield from (version.key for version in versions(self.workspace.root) if version.key)
+        yield from (key for key, made in self.remembered.items() if made.digest in self._promised)
+
+    @cached_property
+    def _promised(self) -> frozenset[str]:
+        """Digests of all versions that are registered, or that a registry has lost; not of deleted ones."""
+        from tasks.tracking.journal import journals
+        from tasks.tracking.standing import standing
+        from tasks.tracking.versions import numbers_of, versions
+
+        root = self.workspace.root
+        promised = {version.digest for version in versions(root)}
+        for journal in journals(root):
+            known, there = standing(journal.entries()).digests, numbers_of(root, journal.model)
+            promised |= {digest for number, digest in known.items() if number not in there}
+        return frozenset(digest for digest in promised if digest)
+
+    def _records(self) -> Iterator[str]:
+        """Registrations of such versions, with their reports; but not candidates that were not chosen."""
+        for folder, entry in registrations(self.workspace):
+            if entry["digest"] in self._promised and folder in self.products:
+                made = self.products[folder]
+                yield made.key
+                inputs = _artifacts_in(made)
+                yield from (each["key"] for each in inputs if each["address"].startswith("reports/"))
 
     def _named(self) -> Iterator[str]:
         """What the experiments' links and notes lead to."""
@@ -141,9 +168,22 @@ def links(workspace: Workspace) -> list[Path]:
     return [path for path in found if path.is_symlink()]
 
 
+def registrations(workspace: Workspace) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every registration of a model in its place, with what it says; unreadable ones are passed over."""
+    for folder in product_folders(workspace):
+        try:
+            yield folder, json.loads((folder / REGISTRATION).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+
+
 def inputs_of(manifest: Manifest) -> Iterable[str]:
     """Keys of the products that a product was made from."""
+    return (document["key"] for document in _artifacts_in(manifest))
+
+
+def _artifacts_in(manifest: Manifest) -> Iterator[dict[str, Any]]:
     for value in manifest.inputs.values():
         for document in value if isinstance(value, list) else [value]:
             if is_artifact_json(document) and document.get("key"):
-                yield document["key"]
+                yield document

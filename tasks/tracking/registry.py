@@ -6,7 +6,6 @@ safetensors, nothing is pickled. A killed registration leaves no half: the next 
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Mapping
@@ -15,10 +14,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tasks.engine.locks import lock
+from tasks.tracking import moves
+from tasks.tracking.journal import check_name, holding
 from tasks.tracking.names import legal_name, model_name
+from tasks.tracking.numbering import MODEL, create_version, settle_version
+from tasks.tracking.registrar import the_version
 from tasks.tracking.run import experiment_id
-from tasks.tracking.store import TrackingError, open_store, quiet, writing
+from tasks.tracking.standing import CHALLENGER
+from tasks.tracking.store import TrackingError, open_store, quiet
 from tasks.tracking.versions import Registered, find_model, registered, versions
 
 if TYPE_CHECKING:
@@ -28,10 +31,9 @@ if TYPE_CHECKING:
 CODE = Path(__file__).parents[1] / "pyfunc_model.py"
 REQUIREMENTS = ("mlflow", "torch", "tokenizers", "safetensors", "numpy", "pandas", "pydantic", "jinja2")
 PARAMETERS = {"max_new_tokens": 64, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0, "chat": False}
+LONGEST_ALIAS = 255
 PRODUCT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 __all__ = ["Registered", "find_model", "register", "registered", "set_alias", "versions"]
-LOCK = Path(".lm") / "registry.lock"
-CHAMPION, PREVIOUS = "champion", "previous"
 
 
 class Example(NamedTuple):
@@ -57,14 +59,23 @@ def register(
     tags: Mapping[str, Any] | None = None,
     description: str | None = None,
     attachments: Mapping[str, str | bytes] | None = None,
+    number: int | None = None,
+    who: str | None = None,
 ) -> Registered:
-    """Make a version of a model product under `name`, and move the alias to it.
+    """Make a version of a model product under `name`, and move the alias to it; the first is `champion`.
 
     The same product (by digest) is not registered twice: its version is returned, its alias and a lost copy
-    are repaired. `run_id` is the run that made the product, `model_id` the LoggedModel announced for it by
-    `StepRun.start_model` (left out: found by the key). `is_chat`: a prompt is a question that the model
-    answers, unless the caller says otherwise. `metrics` show on the version and on the model's page,
-    `attachments` (contents by file name) among the model's artifacts.
+    are repaired. One that the journal knows gets the number and the aliases that it had.
+
+    Args:
+        alias: as in `moves.enlist`; None: no alias moves, `champion` neither.
+        run_id: the run that made the product.
+        model_id: the LoggedModel announced for it by `StepRun.start_model`; left out: found by the key.
+        is_chat: a prompt is a question that the model answers, unless the caller says otherwise.
+        metrics: shown on the version and on the model's page.
+        attachments: contents by file name, among the model's artifacts.
+        number: what the version had before a registry lost it, should the journal not know.
+        who: registers it, for the journal; `user@host` if left out.
 
     Raises:
         TrackingError: the folder is no model product, or MLflow does not take the name or the alias.
@@ -72,43 +83,39 @@ def register(
     _check(model_folder, name, alias)
     metrics, client = metrics or {}, open_store(workspace)
     run_id = run_id if run_id and _is_run(client, run_id) else None  # a product may outlive the store
-    with lock(workspace / LOCK):
-        found = next((version for version in versions(workspace, name) if version.digest == digest), None)
+    with holding(workspace):
+        found = _version_of(workspace, name, digest)
         if found is None or not _is_whole(found.folder, model_folder):
-            known = (found.model_id if found else None) or model_id or find_model(workspace, key)
+            its_own = (found.model_id or found.tags.get(MODEL)) if found else None
+            known = its_own or model_id or find_model(workspace, key)
             model = _logged_model(workspace, client, known, name, run_id)
             example = Example(example_prompt, PARAMETERS | {"chat": is_chat})
             copy = _save(model, model_folder, run_id, example, attachments or {})
             if found is None:
                 texts = {"lm.key": key, "lm.digest": digest, "lm.copy": copy, **(tags or {}), **metrics}
                 _settle_model(client, model, texts, run_id, metrics)
-                _new_version(workspace, client, name, model, run_id, texts, description)
-        version = next(v.version for v in versions(workspace, name) if v.digest == digest)
+                create_version(client, name, model, run_id, texts, description)
+        if new := _version_of(workspace, name, digest):
+            settle_version(workspace, client, new, number)
+        made = _version_of(workspace, name, digest)
+        assert made
         if alias:
-            _move_alias(workspace, client, name, alias, version)
-        return _the_version(workspace, name, version)
+            moves.enlist(workspace, name, made.version, alias, who)
+        return the_version(workspace, name, made.version)
 
 
-def set_alias(workspace: Path, name: str, alias: str, version: int) -> Registered:
-    """Move an alias to a version; whoever was `champion` before becomes `previous`.
+def _version_of(workspace: Path, name: str, digest: str) -> Registered | None:
+    return next((version for version in versions(workspace, name) if version.digest == digest), None)
+
+
+def set_alias(workspace: Path, name: str, alias: str, version: int, why: str = "") -> Registered:
+    """Move an alias to a version by hand, see `moves.set_alias`.
 
     Raises:
         TrackingError: there is no such version, or MLflow does not take the alias.
     """
-    _check_alias(alias)
-    client = open_store(workspace)
-    with lock(workspace / LOCK):
-        _the_version(workspace, name, version)
-        _move_alias(workspace, client, name, alias, version)
-        return _the_version(workspace, name, version)
-
-
-def _the_version(workspace: Path, name: str, version: int) -> Registered:
-    found = registered(workspace, name, version)
-    if found is None:
-        known = ", ".join(f"v{other.version}" for other in versions(workspace, name)) or "none"
-        raise TrackingError(f"model '{name}' has no version {version}; registered: {known}")
-    return found
+    check_alias(alias)
+    return moves.set_alias(workspace, name, alias, version, why)
 
 
 def _is_run(client: MlflowClient, run_id: str) -> bool:
@@ -126,18 +133,23 @@ def _check(model_folder: Path, name: str, alias: str | None) -> None:
         raise TrackingError(
             f"{model_folder} is no finished model: it has no {', '.join(missing)}; train it first"
         )
-    if not name.strip() or set(name) & set("/:"):
-        raise TrackingError(f"'{name}' cannot name a registered model: expected a name without '/' and ':'")
+    check_name(name)
     if alias is not None:
-        _check_alias(alias)
+        check_alias(alias)
 
 
-def _check_alias(alias: str) -> None:
-    is_like_version = alias[:1] in "vV" and alias[1:].isdecimal()
-    if not alias.replace("-", "").replace("_", "").isalnum() or is_like_version or alias == "latest":
+def check_alias(alias: str) -> None:
+    """Refuse what MLflow would refuse, before a line of the journal says that it is going to be moved.
+
+    Raises:
+        TrackingError: with what was expected.
+    """
+    is_taken = alias == "latest" or (alias[:1] in "vV" and alias[1:].isdecimal())
+    is_word = alias.replace("-", "").replace("_", "").isalnum()
+    if not is_word or is_taken or len(alias) > LONGEST_ALIAS:
         raise TrackingError(
             f"'{alias}' cannot be an alias: expected letters, digits, - and _, but not 'latest' or 'v1', "
-            f"such as {CHAMPION}"
+            f"such as {CHALLENGER}"
         )
 
 
@@ -225,49 +237,3 @@ def _settle_model(
             for metric, value in metrics.items()
         ]
         client.log_batch(run_id, metrics=rows)
-
-
-def _new_version(
-    workspace: Path,
-    client: MlflowClient,
-    name: str,
-    model: LoggedModel,
-    run_id: str | None,
-    tags: Mapping[str, Any],
-    description: str | None,
-) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    version = client.create_model_version(
-        name,
-        source=model.artifact_location,
-        run_id=run_id,
-        tags={legal_name(tag): str(value) for tag, value in tags.items()},
-        description=description,
-        await_creation_for=0,  # a local registry has made it when it answers
-    )
-    # MLflow looks a source `models:/m-...` up in the process's default store, which may be another
-    # workspace's; so the link from the version's page to the model's is set here.
-    with writing(workspace) as connection:
-        connection.execute(
-            "UPDATE model_versions SET source = ? WHERE name = ? AND version = ?",
-            (f"models:/{model.model_id}", name, int(version.version)),
-        )
-    # And the link back, as MLflow's own `register_model` sets it.
-    shown = json.loads(client.get_logged_model(model.model_id).tags.get("mlflow.modelVersions") or "[]")
-    shown = json.dumps([*shown, {"name": name, "version": int(version.version)}])
-    client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": shown})
-
-
-def _move_alias(workspace: Path, client: MlflowClient, name: str, alias: str, version: int) -> None:
-    holder = registered(workspace, name, alias)
-    if holder and holder.version == version:
-        return
-    if holder and alias == CHAMPION:
-        client.set_registered_model_alias(name, PREVIOUS, str(holder.version))
-    client.set_registered_model_alias(name, alias, str(version))

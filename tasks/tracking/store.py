@@ -70,6 +70,8 @@ def open_store(workspace: Path) -> MlflowClient:
         known = _clients.get(workspace)
         if known and database.exists() and known[0] == database.stat().st_ino:
             return known[1]
+        if known:
+            _disconnect(tracking_uri(workspace))
         with lock(workspace / ".lm" / "tracking.lock"):
             client = _connect(workspace)
         _clients[workspace] = (database.stat().st_ino, client)
@@ -83,6 +85,16 @@ def _connect(workspace: Path) -> MlflowClient:
             _create(workspace)
         relocate(workspace)
         return _client(tracking_uri(workspace))
+
+
+def _disconnect(uri: str) -> None:
+    """Close what MLflow keeps open to a database that was moved away: it would go on writing there."""
+    from mlflow.store.model_registry import sqlalchemy_store as registry
+    from mlflow.store.tracking import sqlalchemy_store as tracking
+
+    for store in (registry.SqlAlchemyStore, tracking.SqlAlchemyStore):
+        if engine := getattr(store, "_engine_map", {}).get(uri):
+            engine.dispose()
 
 
 def _client(uri: str) -> MlflowClient:

@@ -22,6 +22,11 @@ SELECT m.model_id FROM logged_models AS m JOIN logged_model_tags AS t ON t.model
 WHERE t.tag_key = 'lm.key' AND t.tag_value = ? AND m.lifecycle_stage = 'active' AND m.status = 2
 ORDER BY m.creation_timestamp_ms DESC, m.model_id LIMIT 1
 """  # status 2 is READY
+NUMBERS = """
+SELECT v.version, v.source, t.value AS digest, v.current_stage IS 'Deleted_Internal' AS is_deleted
+FROM model_versions AS v LEFT JOIN model_version_tags AS t
+ON t.name = v.name AND t.version = v.version AND t.key = 'lm.digest' WHERE v.name = ? ORDER BY v.version
+"""
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,10 @@ class Registered:
     """The run that made the product."""
     model_id: str | None
     """The LoggedModel that carries its metrics."""
+    home: Path
+    """Where the registry keeps all that belongs to the version: lineage, what it saw, code that runs it."""
     folder: Path
-    """The registry's own copy of the product's folder."""
+    """Its copy of the product's folder, inside `home`."""
     aliases: tuple[str, ...]
     tags: dict[str, str] = field(hash=False)
 
@@ -48,6 +55,11 @@ class Registered:
     def digest(self) -> str | None:
         """The product's content digest."""
         return self.tags.get("lm.digest")
+
+    @property
+    def data(self) -> str | None:
+        """Digest of the set of documents that it was trained and measured on."""
+        return self.tags.get("lm.data")
 
     @property
     def uri(self) -> str:
@@ -82,6 +94,58 @@ def find_model(workspace: Path, product_key: str) -> str | None:
     return row["model_id"] if row else None
 
 
+def numbers_of(workspace: Path, name: str, *, settled: bool = False) -> dict[int, str]:
+    """Number -> content digest ("" if unknown) of every version that ever was, deleted ones as well.
+
+    Args:
+        settled: leave out what a kill has left in the middle of its registration.
+    """
+    rows = _rows(workspace, NUMBERS, name)
+    if settled:
+        rows = [row for row in rows if row["is_deleted"] or not row["digest"] or _is_linked(row["source"])]
+    return {int(row["version"]): row["digest"] or "" for row in rows}
+
+
+def aliases_of(workspace: Path, name: str) -> dict[str, int]:
+    """Alias -> version, also of aliases whose version is gone."""
+    query = "SELECT alias, version FROM registered_model_aliases WHERE name = ? ORDER BY alias"
+    return {row["alias"]: int(row["version"]) for row in _rows(workspace, query, name)}
+
+
+def all_aliases(workspace: Path) -> list[tuple[str, str, int]]:
+    """(model, alias, version) of every alias, also of those whose version is gone."""
+    query = "SELECT name, alias, version FROM registered_model_aliases ORDER BY name, alias"
+    return [(row["name"], row["alias"], int(row["version"])) for row in _rows(workspace, query)]
+
+
+def best_name(workspace: Path, name: str, digest: str) -> str | None:
+    """What a product is found by now: `demo@champion`, else another alias of it, else `demo@v3`."""
+    found = next((version for version in versions(workspace, name) if version.digest == digest), None)
+    if found is None:
+        return None
+    which = "champion" if "champion" in found.aliases else (*found.aliases, f"v{found.version}")[0]
+    return f"{name}@{which}"
+
+
+def _rows(workspace: Path, query: str, *arguments: str) -> list[sqlite3.Row]:
+    with reading(workspace) as connection:
+        if connection is None:
+            return []
+        try:
+            return connection.execute(query, arguments).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):  # then there is no registry yet
+                return []
+            raise unreadable(workspace, error) from None
+        except sqlite3.DatabaseError as error:
+            raise unreadable(workspace, error) from None
+
+
+def _is_linked(source: str | None) -> bool:
+    """Whether a version leads to its LoggedModel: the last thing that its registration sets."""
+    return (source or "").startswith("models:/m-")
+
+
 def _look(workspace: Path, condition: str, arguments: Sequence[str]) -> list[Registered]:
     with reading(workspace) as connection:
         if connection is None:
@@ -105,12 +169,12 @@ def _version(workspace: Path, connection: sqlite3.Connection, row: sqlite3.Row) 
         written
     ):  # the workspace may have moved since the store was last opened
         home = artifacts_of(workspace) / home.relative_to(written)
-    is_linked = (row["source"] or "").startswith("models:/m-")
     return Registered(
         name=row["name"],
         version=int(row["version"]),
         run_id=row["run_id"],
-        model_id=row["source"].removeprefix("models:/") if is_linked else None,
+        model_id=row["source"].removeprefix("models:/") if _is_linked(row["source"]) else None,
+        home=home,
         folder=home / tags.get("lm.copy", "artifacts"),
         aliases=tuple(sorted(alias["alias"] for alias in rows_of("registered_model_aliases", "alias"))),
         tags=tags,

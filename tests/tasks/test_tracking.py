@@ -23,12 +23,14 @@ from hypothesis import strategies as st
 from tasks.tracking import (
     Dataset,
     FlowRun,
+    Journal,
     Registered,
     TrackingError,
     close_orphans,
     find_copy,
     find_model,
     open_store,
+    promote,
     register,
     registered,
     set_alias,
@@ -42,25 +44,6 @@ from tasks.tracking.processes import identity
 ROOT = Path(__file__).parents[2]
 BOOKS = Dataset("books", "ab" * 32, "data/shards/books", "training")
 TEST = Dataset("books", "cd" * 32, "data/shards/books", "evaluation")
-
-
-@pytest.fixture(scope="session")
-def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database to copy: making one takes MLflow seconds."""
-    workspace = tmp_path_factory.mktemp("fresh")
-    open_store(workspace)
-    with closing(sqlite3.connect(workspace / "mlflow.db")) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return workspace / "mlflow.db"
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, fresh_store: Path) -> Path:
-    """A workspace with an empty store: that of another workspace, which moved here."""
-    folder = tmp_path / "a workspace"
-    folder.mkdir()
-    shutil.copyfile(fresh_store, folder / "mlflow.db")
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -447,7 +430,8 @@ def test_the_same_product_is_one_version_and_its_lost_copy_and_alias_are_repaire
     shutil.rmtree(made.folder)
     client_of(workspace).delete_registered_model_alias("tiny", "champion")
     assert find_copy(workspace, "key-of-d1") is None
-    assert register_tiny(workspace, tiny_model) == made
+    again = register_tiny(workspace, tiny_model)
+    assert (again.version, again.model_id, again.aliases) == (1, made.model_id, ("champion",))
     assert find_copy(workspace, "key-of-d1") == made.folder
     assert (made.folder / "model.safetensors").is_file()
 
@@ -461,6 +445,29 @@ def test_a_new_champion_makes_the_old_one_previous_and_back(workspace: Path, tin
     assert set_alias(workspace, "tiny", "champion", first.version).aliases == ("champion",)
     with pytest.raises(TrackingError, match="no version 7; registered: v1, v2"):
         set_alias(workspace, "tiny", "champion", 7)
+
+
+def test_a_registry_that_lost_its_database_gives_each_product_its_number_and_aliases_back(
+    workspace: Path, tiny_model: Path, fresh_store: Path
+) -> None:
+    for digest in ("d1", "d2"):
+        register_tiny(workspace, tiny_model, digest, alias="challenger")
+    promote(workspace, "tiny", 2, expected_champion=1, why="better")
+    for file in workspace.glob("mlflow.db*"):
+        file.unlink()
+    shutil.copyfile(fresh_store, workspace / "mlflow.db")
+    lines = Journal(workspace, "tiny").entries()
+    new = register_tiny(workspace, tiny_model, "d3", alias=None)
+    assert (new.version, new.aliases) == (3, ()), "its number is not that of another one"
+    again = register_tiny(workspace, tiny_model, "d2", alias=None)
+    assert (again.version, again.aliases) == (2, ("champion",))
+    theirs = client_of(workspace).get_model_version_by_alias("tiny", "champion")
+    assert (int(theirs.version), theirs.tags["lm.digest"]) == (2, "d2")
+    assert theirs.source == f"models:/{again.model_id}"
+    assert Journal(workspace, "tiny").entries() == lines
+    # A number that only the product remembers counts if nobody else has it.
+    assert register_tiny(workspace, tiny_model, "d9", alias=None, number=9).version == 9
+    assert register_tiny(workspace, tiny_model, "d0", alias=None, number=1).version == 10
 
 
 def test_a_product_may_outlive_the_store_that_its_run_was_in(workspace: Path, tiny_model: Path) -> None:

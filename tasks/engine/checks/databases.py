@@ -43,7 +43,7 @@ class Database:
 def all_databases(workspace: Workspace) -> list[Database]:
     return [
         Database("mlflow", "MLflow's database", workspace.root / "mlflow.db",
-                 "runs so far; the next run registers models again"),
+                 "runs so far; models are registered again, from their products"),
         Database("prefect", "Prefect's database", workspace.private / "prefect" / "prefect.db",
                  "what Prefect's pages tell of past runs"),
     ]  # fmt: skip

@@ -1,0 +1,130 @@
+"""`lm rollback` and `lm history`: back to what served before, and who moved what, when and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flows.cli.screen import console
+from lmcore.config import SettingsError, did_you_mean
+from tasks.engine.workspace import find_workspace
+from tasks.tracking.journal import Entry, Journal, journals
+from tasks.tracking.moves import finish, rollback
+from tasks.tracking.standing import CHAMPION, PREVIOUS, moves_of
+from tasks.tracking.versions import aliases_of, versions
+
+NOBODY = "nobody"
+
+
+def rollback_command(model: str, to: str | None, why: str) -> None:
+    """Move `champion` back, and say where it was and is."""
+    root, out = find_workspace().root, console()
+    name = _known(root, model)
+    number = _number(to) if to else None
+    begun, told = {entry.id for entry in Journal(root, name).pending()}, []
+
+    def tell(entry: Entry) -> None:
+        told.append(entry)
+        what = "finished, it was interrupted: " if entry.id in begun else ""
+        out.print(Text(f"{name}: {what}{', '.join(_arrow(*move) for move in moves_of(entry))}"))
+        held = aliases_of(root, name)
+        before = f"v{held[PREVIOUS]}, where another lm rollback {name} goes" if PREVIOUS in held else NOBODY
+        out.print(f"{name}@{CHAMPION} is v{held[CHAMPION]} now; before it: {before}", style="bold")
+        out.file.flush()
+
+    made = rollback(root, name, number, why, tell=tell)
+    if not told:
+        out.print(f"{name}@{CHAMPION} is v{made.version} already; nothing was moved")
+
+
+def history_command(model: str) -> None:
+    """The journal of a model as a table, oldest line first."""
+    root, out = find_workspace().root, console()
+    name = _known(root, model)
+    finish(root, name)
+    journal = Journal(root, name)
+    entries = journal.entries()
+    if not entries:
+        out.print(f"releases/{journal.path.name} is not begun: nothing was moved since there are journals")
+    else:
+        _show(out, entries, {entry.id for entry in journal.pending()})
+    now = [f"{alias} v{number}" for alias, number in aliases_of(root, name).items()]
+    out.print(f"now: {', '.join(now) or 'no aliases'}", style="bold")
+
+
+def _known(root: Path, model: str) -> str:
+    """The model's name, without the `@champion` behind it.
+
+    Raises:
+        SettingsError: it was never registered.
+    """
+    name = model.removeprefix("models:/").partition("@")[0]
+    known = {version.name for version in versions(root)} | {journal.model for journal in journals(root)}
+    if name not in known:
+        raise SettingsError(f"no registered model '{name}'.{did_you_mean(name, known)}")
+    return name
+
+
+def _number(which: str) -> int:
+    digits = which.removeprefix("v")
+    if not digits.isdecimal() or int(digits) < 1:
+        raise SettingsError(f"--to is '{which}'; expected a version such as v3")
+    return int(digits)
+
+
+def _show(out: Console, entries: Sequence[Entry], pending: set[int]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("line", "when", "who", "what", "moved"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("why", overflow="fold")
+    digests = _numbers(entries)
+    for entry in entries:
+        for number, row in enumerate(_rows(entry, entry.id in pending, digests)):
+            head = (str(entry.id), _minute(entry.when), entry.who) if number == 0 else ("", "", "")
+            table.add_row(*(Text(cell) for cell in (*head, *row)))
+    out.print(table)
+
+
+def _rows(entry: Entry, is_pending: bool, digests: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
+    """(what, moved, why): a move has a row for each alias."""
+    facts = entry.facts
+    if entry.kind == "move":
+        what = facts["cause"] + (" (interrupted)" if is_pending else "")
+        for number, move in enumerate(moves_of(entry)):
+            yield (what, _arrow(*move), facts["why"]) if number == 0 else ("", _arrow(*move), "")
+    elif entry.kind == "verdict":
+        page = f" ({facts['report']})" if facts.get("report") else ""
+        told = f"{facts.get('sentence', '')}{page}"
+        yield f"verdict: {facts.get('word', '')}", _sides(facts, digests), told
+    elif entry.kind == "look":
+        spent = f", spends {facts['error_rate']:.3g} of the error rate" if "error_rate" in facts else ""
+        test_set = str(facts.get("test_set", ""))[:12]
+        told = f"{facts.get('documents', '?')} documents of test set {test_set}{spent}"
+        yield "look", _sides(facts, digests), told
+    elif facts.get("left"):
+        yield "done", "", f"line {facts['of']}; left as a hand had put it: {', '.join(facts['left'])}"
+
+
+def _numbers(entries: Sequence[Entry]) -> dict[str, int]:
+    """Version by digest, as the moves name them."""
+    named = (entry.facts["digests"].items() for entry in entries if entry.kind == "move")
+    return {digest: int(number) for each in named for number, digest in each}
+
+
+def _sides(facts: Mapping[str, Any], digests: Mapping[str, int]) -> str:
+    sides = [facts.get("challenger"), facts.get("champion")]
+    return " against ".join(f"v{digests[side]}" if side in digests else side[:12] for side in sides if side)
+
+
+def _arrow(alias: str, before: int | None, after: int | None) -> str:
+    sides = (f"v{number}" if number else NOBODY for number in (before, after))
+    return f"{alias} {' -> '.join(sides)}"
+
+
+def _minute(when: str) -> str:
+    return when[:16].replace("T", " ")
