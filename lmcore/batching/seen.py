@@ -5,10 +5,12 @@ No text is kept, only digests and where each document came from.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from lmcore.batching.shard_index import DocumentSpan, check_file, read_documents, read_index
+from lmcore.lineage import digest_of
 
 FILE = "documents.parquet"
 
@@ -59,6 +61,11 @@ def read_seen(folder: Path) -> list[SeenDocument]:
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{folder} has no readable {FILE}, so nobody knows what its model saw") from error
     return [SeenDocument(*row) for row in zip(*columns.values(), strict=True)]
+
+
+def data_digest(documents: Iterable[str]) -> str:
+    """One digest for a set of documents, by the digests of each, in any order."""
+    return digest_of(sorted(set(documents)))
 
 
 def _seen(span: DocumentSpan, side: str) -> SeenDocument:

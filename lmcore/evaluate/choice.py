@@ -35,7 +35,8 @@ def choose(report: Path, called: Sequence[str]) -> dict[str, Any]:
 
     Returns:
         chosen, index (in `called`), metric, values, runner_up, difference (best less runner-up, with its
-        interval), verdict (`better` than the runner-up, or `cannot tell`), and a sentence that says it.
+        interval), verdict (`better` than the runner-up, `cannot tell`, or `only one`), and a sentence that
+        says it.
 
     Raises:
         ValueError: the folder holds no such report, it was not made on the validation side, or a model is
@@ -48,7 +49,8 @@ def choose(report: Path, called: Sequence[str]) -> dict[str, Any]:
     order = sorted(called, key=lambda name: marks.values[name] * (1 if marks.is_lower_better else -1))
     best, second = order[0], order[1] if len(order) > 1 else None
     difference = marks.difference(best, second) if second else None
-    verdict = "better" if second is None or _is_certain(difference, marks.is_lower_better) else "cannot tell"
+    is_certain = _is_certain(difference, marks.is_lower_better)
+    verdict = "only one" if second is None else "better" if is_certain else "cannot tell"
     return {
         "chosen": best,
         "index": list(called).index(best),

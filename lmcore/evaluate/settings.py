@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -100,3 +101,64 @@ class ExamConfig(Config):
     def resolved(self) -> Self:
         """The same settings with this machine's device in place of `auto`."""
         return self.model_copy(update={"device": resolve_device(self.device)})
+
+
+class GateConfig(ScoringConfig):
+    """When a challenger takes the champion's place.
+
+    `error_rate` and `looks` make one promise: of all models that a test set ever judges, the chance that one
+    is promoted which is no better, or which breaks the limit on older text, is at most `error_rate`.
+    """
+
+    error_rate: float = Field(0.05, gt=0, lt=0.5)
+    """The chance that a test set ever promotes a model that is no better, over all its looks together."""
+    looks: int = Field(52, ge=1)
+    """How many challengers one test set may judge: each look spends `error_rate / looks`.
+
+    52 is one a week for a year. Fewer looks need fewer documents to find the same gain.
+    """
+    min_documents: int = Field(30, ge=2)
+    """Documents unlike each other that a verdict takes at least; of fewer nobody knows how they scatter."""
+    max_older_loss: float | None = Field(0.01, ge=0, lt=1)
+    """The challenger may be worse by this share on text that the champion, too, was held back from.
+
+    None: the loss on older text does not matter.
+    """
+    max_slowdown: float | None = Field(0.25, ge=0)
+    """The challenger may take longer to write a byte by this share; None: as long as it likes."""
+    max_growth: float | None = Field(0.1, ge=0)
+    """The challenger may have more parameters, or a larger file of weights, by this share; None: any size."""
+    prompts: tuple[str, ...] = Field(("The", "She said"), min_length=1)
+    """What both models go on from, or answer if they chat, once greedily and once by chance: the challenger
+    must have something to say."""
+    sample_tokens: int = Field(32, ge=4)
+    """Tokens written after each prompt, and in each round that measures speed."""
+    temperature: float = Field(0.8, gt=0)
+    """Of what is written by chance."""
+    speed_rounds: int = Field(11, ge=8)
+    """How often both models write in turn to be timed; of fewer than 8 rounds the median has no interval."""
+    stride: int | None = Field(None, ge=1)
+    """How far the window moves: smaller gives each token more context, lower perplexity and more work.
+
+    None: three quarters of the context.
+    """
+    num_resamples: int = Field(100_000, ge=1)
+    """Random changes of sign behind each probability: it is known to a tenth of itself where a hundred of
+    them are as extreme."""
+    precision: Literal["auto", "bf16", "fp32"] = "fp32"
+    """fp32 gives the same digits on more machines; bf16 is faster where the processor has it."""
+
+    @property
+    def error_per_look(self) -> float:
+        """What each look may spend (Bonferroni): it holds however much the looks depend on each other."""
+        return self.error_rate / self.looks
+
+    @model_validator(mode="after")
+    def _draws_can_show_the_error(self) -> Self:
+        needed = math.ceil(10 / self.error_per_look)
+        if self.num_resamples < needed:
+            raise ValueError(
+                f"num_resamples {self.num_resamples} cannot show the probability {self.error_per_look:.2g} "
+                f"that each of {self.looks} looks may spend: take {needed} or more, or fewer looks"
+            )
+        return self

@@ -64,7 +64,7 @@ def test_who_is_no_candidate_is_not_chosen(tmp_path: Path):
     report = comparison(tmp_path, {"base": [2.0, 2.0], "joint_control": [1.0, 1.0]})
     choice = choose(report, ("base",))
     assert choice["chosen"] == "base"
-    assert choice["runner_up"] is None
+    assert (choice["runner_up"], choice["verdict"]) == (None, "only one")
 
 
 def test_an_exam_is_won_by_the_highest_score_whichever_way_round_the_pair_is_told(tmp_path: Path):
