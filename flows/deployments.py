@@ -18,6 +18,7 @@ from tasks.engine.flow import AnyFlow
 from tasks.engine.forms import Form, Request
 from tasks.engine.schedule import Schedule
 from tasks.engine.workspace import Workspace, find_workspace
+from tasks.retraining import DATA_CHANGED
 
 DIALS: dict[str, tuple[str, ...]] = {
     "pretrain": (
@@ -31,6 +32,9 @@ DIALS: dict[str, tuple[str, ...]] = {
     "build_assistant": ("registration.model", "registration.alias"),
 }  # fmt: skip
 """The settings of each flow that are turned most often, in the order in which a form shows them."""
+
+STARTED_BY = {"release": DATA_CHANGED}
+"""The event that starts a flow, for the experiment that it names."""
 
 
 def dials_of(flow: str) -> tuple[str, ...]:

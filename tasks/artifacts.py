@@ -92,3 +92,24 @@ class Registration(Artifact):
     """A model's entry in the registry."""
 
     home: ClassVar[str] = "reports"
+
+
+@dataclass(frozen=True)
+class Changes(Artifact):
+    """What the sources hold that the champion did not see."""
+
+    home: ClassVar[str] = "reports"
+
+
+@dataclass(frozen=True)
+class Verdict(Artifact):
+    """What the gate says of a challenger beside the champion, with the numbers behind it."""
+
+    home: ClassVar[str] = "reports"
+
+
+@dataclass(frozen=True)
+class Release(Artifact):
+    """What became of a challenger."""
+
+    home: ClassVar[str] = "reports"

@@ -83,7 +83,9 @@ def find_source(
     source, folder = _describe(workspace, choice)
     paths = find_files(source, folder, choice)
     root = root_of(source, folder)
-    digests = digests_of(workspace, root, [path.as_posix() for path in paths], in_full=in_full)
+    everything = digests_of(workspace, root, [path.as_posix() for path in paths], in_full=in_full)
+    digests = _wanted(workspace, choice, root, everything)
+    paths = [path for path in paths if path.as_posix() in digests]
     files = SourceFiles(
         address=f"{SourceFiles.home}/{choice.name}" if choice.source is None else workspace.address(root),
         name=choice.name,
@@ -94,6 +96,22 @@ def find_source(
     )
     _check_once(workspace, files, source, lambda: check_files(source, paths, root))
     return source, files, root
+
+
+def _wanted(
+    workspace: Workspace, choice: SourceChoice, root: Path, digests: Mapping[str, str]
+) -> dict[str, str]:
+    """Without the files that were forgotten."""
+    from tasks.forgetting.ledger import FILE, leave_out
+
+    left, gone = leave_out(workspace, choice.name, root, digests)
+    if gone and not left:
+        file, line = next(iter(gone.items()))
+        raise SettingsError(
+            f"source '{choice.name}' has no file left: {file} was {line.told} (see {FILE}); "
+            "take the source out of the experiment, or give it other files"
+        )
+    return left
 
 
 def _describe(workspace: Workspace, choice: SourceChoice) -> tuple[Source, Path]:

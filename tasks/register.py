@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmcore.lineage import Facts, read_manifest
 from tasks.artifacts import Checkpoint, Choice, Registration, Report, Shards
 from tasks.engine.proof import prove
-from tasks.engine.step import Build, Forecast, step
+from tasks.engine.step import Build, Forecast, current, step
 from tasks.engine.workspace import Workspace
 from tasks.settings import RegistrationConfig
+from tasks.words import count
+
+if TYPE_CHECKING:
+    from tasks.lineage import Node
 
 ENTRY = "registration.json"
+LINEAGE = "lineage.json"
+MOST_SOURCES = 10
+"""That a description names."""
 
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
@@ -22,30 +29,34 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
 
 
 def _is_registered(workspace: Path, product: Path, in_full: bool) -> bool:
-    """Whether the registry holds this very model, every byte of it, and the alias points at some version.
+    """Whether the registry holds this very model, every byte of it, and it was once given its alias.
 
-    At which one is up to whoever moved it last: to go back to an older commit is no reason to promote it.
+    Which one it has now is up to whoever moved it last: to go back to an older commit is no reason to
+    promote it.
     """
-    from tasks.tracking.versions import registered, versions
+    from tasks.tracking.moves import is_enlisted
+    from tasks.tracking.versions import versions
 
     entry = json.loads((product / ENTRY).read_text())
-    version = next(
-        (each for each in versions(workspace, entry["name"]) if each.digest == entry["digest"]), None
-    )
-    if version is None or registered(workspace, entry["name"], entry["alias"]) is None:
+    name, digest = entry["name"], entry["digest"]
+    version = next((each for each in versions(workspace, name) if each.digest == digest), None)
+    if version is None or not version.model_id or not is_enlisted(workspace, name, digest):
         return False
     place = Workspace(workspace)
     copy = prove(place, place.address(version.folder), in_full=in_full).manifest
-    return copy is not None and copy.digest == entry["digest"]
+    return copy is not None and copy.digest == digest
 
 
 def _register_again(workspace: Path, product: Path, arguments: Mapping[str, Any]) -> None:
-    """For a registry that lost the model, or never had it: a copy of the workspace, an emptied database."""
-    from tasks.tracking.versions import registered
+    """For a registry that lost the model, or never had it: a copy of the workspace, an emptied database.
+
+    A model that the journal knows gets back the aliases that it had, and no others.
+    """
+    from tasks.tracking.moves import is_enlisted
 
     entry = json.loads((product / ENTRY).read_text())
-    has_alias = registered(workspace, entry["name"], entry["alias"]) is not None
-    _register(workspace, product, entry, arguments, alias=None if has_alias else entry["alias"])
+    is_known = is_enlisted(workspace, entry["name"], entry["digest"])
+    _register(workspace, product, entry, arguments, alias=None if is_known else entry["alias"])
 
 
 @step(makes=Registration, forecast=_forecast, is_registered=_is_registered, renew=_register_again)
@@ -63,19 +74,20 @@ def register_model(
 
     With it goes what it has seen: every document of the shards that the candidates were made with.
     """
-    from lmcore.batching.seen import write_seen
+    from lmcore.batching.seen import data_digest, read_seen, write_seen
     from tasks.lineage import as_json, trace
 
     chosen = json.loads((build.path(choice) / "choice.json").read_text())
     model = candidates[chosen["index"]]
     record = as_json(trace(build.workspace_root, model))
-    (build.folder / "lineage.json").write_text(record, encoding="utf-8")
+    (build.folder / LINEAGE).write_text(record, encoding="utf-8")
     write_seen(build.path(shards), build.folder)
     entry = {
         "name": settings.model or name,
         "alias": settings.alias,
         "model": model.to_json(),
         "digest": model.digest,
+        "data": data_digest(each.digest for each in read_seen(build.folder)),
         "chosen": chosen["chosen"],
         "why": chosen["sentence"],
         "scores": _figures(read_manifest(build.path(test)).facts, chosen["chosen"]),
@@ -94,10 +106,14 @@ def _register(
 ) -> int:
     """Give the model in an entry its version; returns the version's number."""
     from tasks.lineage import as_text, trace
+    from tasks.tracking.pages import show_page
     from tasks.tracking.registry import register
 
     model, settings = Checkpoint.from_json(entry["model"]), arguments["settings"]
-    manifest, lineage = read_manifest(workspace / model.address), trace(workspace, model)
+    manifest = read_manifest(workspace / model.address)
+    lineage = trace(workspace, model, product / LINEAGE)
+    page, run_id = _page(entry, lineage), manifest.provenance.get("mlflow_run_id")
+    link = show_page(workspace, run_id, "lineage", entry["name"], page)
     version = register(
         workspace,
         workspace / model.address,
@@ -105,23 +121,46 @@ def _register(
         alias=alias,
         key=manifest.key,
         digest=manifest.digest,
-        run_id=manifest.provenance.get("mlflow_run_id"),
+        run_id=run_id,
         example_prompt=settings.example_prompt,
         is_chat=settings.is_chat,
         metrics=entry["scores"],
         tags={
             "lm.experiment": arguments["name"],
             "lm.address": model.address,
+            "lm.data": entry["data"],
             "lm.report": arguments["test"].address,
         },
-        description=_describe(entry, as_text(lineage, most_files=10)),
+        description=_describe(entry, lineage, link),
         attachments={
+            "lineage.html": page,
             "lineage.txt": as_text(lineage),
-            "lineage.json": (product / "lineage.json").read_text(encoding="utf-8"),
+            LINEAGE: (product / LINEAGE).read_text(encoding="utf-8"),
             "documents.parquet": (product / "documents.parquet").read_bytes(),
         },
+        number=_number(product),
+        who=_who(),
     )
     return version.version
+
+
+def _number(product: Path) -> int | None:
+    """The version that a product once became, if it still says so."""
+    try:
+        return int(json.loads((product / "log" / "version.json").read_text())["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _who() -> str | None:
+    """For the journal: the run that registers, or (None) whoever is at the keyboard."""
+    from tasks.tracking.journal import whoami
+
+    try:
+        session = current().session
+    except RuntimeError:  # outside of a run: the doctor
+        return None
+    return f"{whoami()}, {session.flow} {session.experiment} {session.run_id}"
 
 
 def _figures(facts: Facts, chosen: str) -> dict[str, float]:
@@ -134,11 +173,34 @@ def _figures(facts: Facts, chosen: str) -> dict[str, float]:
     }
 
 
-def _describe(entry: Mapping[str, Any], lineage: str) -> str:
+def _page(entry: Mapping[str, Any], lineage: Node) -> str:
+    """Where the model comes from, as HTML."""
+    from tasks.lineage.page import About, render
+
+    about = About(entry["name"], is_registered=True, scores=entry["scores"], why=entry["why"])
+    return render(lineage, about)
+
+
+def _describe(entry: Mapping[str, Any], lineage: Node, link: str | None) -> str:
+    """What MLflow shows at the top of a version's page, in Markdown: first of all where it comes from."""
+    from tasks.lineage import sources_of
+
+    where = f"[Where this model comes from]({link})" if link else "`lineage.html` among the model's artifacts"
+    sources = [f"{_plain(each.name)} ({_plain(each.licence)})" for each in sources_of(lineage)]
+    files = sum(len(each.files) for each in sources_of(lineage))
+    more = f", and {len(sources) - MOST_SOURCES} more" if len(sources) > MOST_SOURCES else ""
     scores = "".join(
         f"| {name.removeprefix('test/')} | {value:.4g} |\n" for name, value in entry["scores"].items()
     )
     return (
+        f"**{where}**: every file, setting and step behind it, on one page.\n\n"
+        f"Made from {count(files, 'file')} of {count(len(sources), 'source')}: "
+        f"{', '.join(sources[:MOST_SOURCES])}{more}.\n\n"
         f"`{entry['chosen']}` was chosen on the validation side: {entry['why']}.\n\n"
-        f"| on the test side | |\n|---|---|\n{scores}\n```\n{lineage}```\n"
+        f"| on the test side | |\n|---|---|\n{scores}"
     )
+
+
+def _plain(text: str) -> str:
+    """A text from outside that Markdown is to take literally."""
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>()#|!" else letter for letter in text)

@@ -35,7 +35,17 @@ MAY_IMPORT = {
         "generate",
         "conversations",
     },
-    "evaluate": {"models", "nn", "batching", "tokenizers", "generate", "interop", "conversations", "chat"},
+    "evaluate": {
+        "models",
+        "nn",
+        "batching",
+        "corpus",
+        "tokenizers",
+        "generate",
+        "interop",
+        "conversations",
+        "chat",
+    },
     "merge": {"interop"},
 }
 

@@ -47,6 +47,12 @@ AcceptCode = Annotated[
         "--accept-code", help="Where only code changed, replay it: if the bytes are equal, accept it."
     ),
 ]
+Product = Annotated[
+    str,
+    typer.Argument(
+        help="A registered NAME@ALIAS or NAME@vN, an experiment, an address, or digits of a digest or key.",
+    ),
+]
 Trust = Annotated[bool, typer.Option("--trust", help="With --accept-code: accept it without a replay.")]
 
 
@@ -136,19 +142,6 @@ def generate(
     from flows.cli.models import generate_command
 
     generate_command(model, prompt, max_new_tokens, temperature, top_k, top_p, seed, chat)
-
-
-@app.command()
-def lineage(
-    model: Annotated[
-        str, typer.Argument(help="An experiment, a registered NAME@ALIAS or NAME@vN, or a product.")
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
-) -> None:
-    """Show what a model was made from, down to each source file."""
-    from flows.cli.models import lineage_command
-
-    lineage_command(model, as_json)
 
 
 @app.command("list")
@@ -284,6 +277,89 @@ def doctor(
     from flows.cli.upkeep import doctor_command
 
     doctor_command(fix, everything, verify)
+
+
+@app.command("rollback")
+def roll_back(
+    model: Annotated[str, typer.Argument(help="A registered model, such as demo.")],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="vN", help="This version, whatever it was.", show_default=False),
+    ] = None,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="For the journal.")] = "",
+) -> None:
+    """Go back to the champion before this one; again: further back."""
+    from flows.cli.releases import rollback_command
+
+    rollback_command(model, to, why)
+
+
+@app.command()
+def history(
+    model: Annotated[str, typer.Argument(help="A registered model, such as demo.")],
+) -> None:
+    """Show who moved a model's aliases, when and why, and what was decided."""
+    from flows.cli.releases import history_command
+
+    history_command(model)
+
+
+@app.command()
+def lineage(
+    model: Product,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE", help="As a page with a graph and a search.", show_default=False
+        ),
+    ] = None,
+    is_opened: Annotated[bool, typer.Option("--open", help="The page, in your browser.")] = False,
+    openlineage: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="As OpenLineage events (JSON lines).", show_default=False),
+    ] = None,
+    cyclonedx: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="As a CycloneDX bill of materials (JSON).", show_default=False),
+    ] = None,
+) -> None:
+    """Show what a model was made from, down to each source file."""
+    from flows.cli.lineage import lineage_command
+
+    lineage_command(model, as_json, html, is_opened, openlineage, cyclonedx)
+
+
+@app.command()
+def diff(
+    was: Product,
+    now: Product,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+    is_full: Annotated[bool, typer.Option("--all", help="List every detail.")] = False,
+) -> None:
+    """Say what differs between two models: data, settings, code, libraries, scores."""
+    from flows.cli.lineage import diff_command
+
+    diff_command(was, now, as_json, is_full)
+
+
+@app.command()
+def explain(product: Product) -> None:
+    """Say of a product what it is, how it was made, what it cost, who uses it, and whether it is intact."""
+    from flows.cli.lineage import explain_command
+
+    explain_command(product)
+
+
+@app.command("who-saw")
+def who_saw(
+    file: Annotated[str, typer.Argument(help="A source's file: its path, or SOURCE/FILE.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+) -> None:
+    """Show every product and model that comes from a file, by its path and by its bytes."""
+    from flows.cli.forgetting import who_saw_command
+
+    who_saw_command(file, as_json)
 
 
 def _accept(

@@ -1,20 +1,13 @@
-"""Finding a model by what a person calls it, letting it write, and telling where it came from."""
+"""Finding a model by what a person calls it, and letting it write."""
 
 from __future__ import annotations
 
 import sys
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lmcore.config import SettingsError
-from lmcore.lineage import MANIFEST, read_manifest
-from tasks.artifacts import Checkpoint
-from tasks.engine.artifact import Artifact
 from tasks.engine.workspace import Workspace, find_workspace
-
-if TYPE_CHECKING:
-    from tasks.tracking.versions import Registered
 
 WEIGHTS = "model.safetensors"
 
@@ -89,37 +82,3 @@ def generate_command(
             sys.stdout.flush()
             shown = text
     sys.stdout.write("\n")
-
-
-def lineage_command(called: str, as_json: bool) -> None:
-    from tasks import lineage
-
-    workspace = find_workspace()
-    tree = lineage.trace(workspace.root, _product(workspace, called))
-    if as_json:
-        sys.stdout.write(lineage.as_json(tree))
-        return
-    if version := _version(workspace, called):
-        aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
-        print(f"registered model {version.name} v{version.version}{aliases}, run {version.run_id}")
-    sys.stdout.write(lineage.as_text(tree))
-
-
-def _version(workspace: Workspace, called: str) -> Registered | None:
-    name, _, which = called.removeprefix("models:/").partition("@")
-    if not which:
-        return None
-    from tasks.tracking.versions import registered
-
-    return registered(workspace.root, name, which)
-
-
-def _product(workspace: Workspace, called: str) -> Artifact:
-    """A product by its address, or the model of that name; a registered one where it was made."""
-    folder = workspace.path(called)
-    if not (folder / MANIFEST).is_file():
-        folder = find_model(workspace, called)
-    manifest = read_manifest(folder)
-    made = workspace.path("models") / f"{manifest.step}-{manifest.key[:12]}"
-    address = workspace.address(made if made.is_dir() else folder)
-    return Checkpoint(address, manifest.name, manifest.digest, manifest.key, manifest.size)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flows.cli.catalog import flow_names
-from flows.deployments import form_of, runnable, schedules
+from flows.deployments import STARTED_BY, form_of, runnable, schedules
 from tasks.engine.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Offer:
             if experiments:
                 schema = form_of(flow, experiments).schema()
                 clock = schedules(self.workspace, flow)
-                found.append(Deployment(flow, arrows, f"flows.deployments.{flow}", schema, clock))
+                entry, event = f"flows.deployments.{flow}", STARTED_BY.get(flow)
+                found.append(Deployment(flow, arrows, entry, schema, clock, event))
         return found
 
     def tell(self, offered: Sequence[Deployment]) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from flows.cli.scores import show_comparison, show_exam, show_scores, show_sweep
 from lmcore.lineage import Manifest
+from tasks.engine.reach import REGISTRATION
 from tasks.engine.run import Result
 from tasks.engine.workspace import Workspace
 from tasks.words import duration, size
@@ -34,6 +35,8 @@ def show_results(out: Console, workspace: Workspace, result: Result, seconds: fl
     is_sweep = any(_of(products, "compare_variants"))
     for corpus in () if is_sweep else _of(products, "split_corpus"):
         _corpus(out, corpus)
+    for written in () if is_sweep else _of(products, "write_conversations"):
+        _conversations(out, written)
     for trained in () if is_sweep else _of(products, "pretrain_model"):
         _training(out, workspace, trained)
     for step, (file, show) in TABLES.items():
@@ -43,6 +46,8 @@ def show_results(out: Console, workspace: Workspace, result: Result, seconds: fl
     out.print()
     for choice in () if is_sweep else _of(products, "choose_model"):
         out.print(f"chosen: {choice.facts['sentence']}")
+    for verdict in () if is_sweep else _of(products, "judge_challenger"):
+        out.print(f"{verdict.name}: {verdict.facts['sentence']}")
     total = size(sum(manifest.size for manifest in products.values()))
     out.print(f"done in {duration(seconds)}; {len(products)} products, {total}", style="bold")
     _next(out, workspace, result, products)
@@ -66,10 +71,15 @@ def _folder(workspace: Workspace, manifest: Manifest) -> Any:
 def _corpus(out: Console, manifest: Manifest) -> None:
     facts = manifest.facts
     sides = ", ".join(f"{facts[f'{side}_documents']:,} {side}" for side in ("train", "validation", "test"))
-    place = f"data/corpora/{manifest.name}/rejected.parquet"
-    out.print(
-        f"corpus: {sides} documents; {facts['rejected']:,} rejected, with the reason in {place}", style="dim"
+    place = f", with the reason in data/corpora/{manifest.name}/rejected.parquet" if facts["rejected"] else ""
+    out.print(f"corpus: {sides} documents; {facts['rejected']:,} rejected{place}", style="dim")
+
+
+def _conversations(out: Console, manifest: Manifest) -> None:
+    told = ", ".join(
+        f"{manifest.facts[f'{side}_conversations']:,} {side}" for side in ("train", "validation", "test")
     )
+    out.print(f"conversations: {told}", style="dim")
 
 
 def _training(out: Console, workspace: Workspace, manifest: Manifest) -> None:
@@ -81,18 +91,30 @@ def _training(out: Console, workspace: Workspace, manifest: Manifest) -> None:
     out.print(told + (f" in {duration(took)}" if took else ""), style="dim")
 
 
+def _called(workspace: Workspace, manifest: Manifest) -> str:
+    """What the model of a registration is found by now: `demo@champion`, `demo@challenger`, `demo@v3`."""
+    from tasks.tracking.versions import best_name
+
+    name = str(manifest.facts["registered_as"])
+    entry = json.loads((_folder(workspace, manifest) / REGISTRATION).read_text())
+    return best_name(workspace.root, name, entry["digest"]) or f"{name}@{manifest.facts['alias']}"
+
+
 def _next(out: Console, workspace: Workspace, result: Result, products: Products) -> None:
     """Commands that go on from here."""
     rows = []
     for manifest in _of(products, "register_model"):
         settings = manifest.key_document["settings"]["settings"]
-        called = f"{manifest.facts['registered_as']}@{manifest.facts['alias']}"
+        called = _called(workspace, manifest)
         how = " --chat" if settings["is_chat"] else ""
         prompt = str(settings["example_prompt"]).replace("\n", " ")
         rows.append(
             (f'lm generate {called}{how} --prompt "{prompt}"', f"{manifest.facts['chosen']}, registered")
         )
         rows.append((f"lm lineage {called}", "every file that it was made from"))
+    for manifest in _of(products, "promote_challenger"):
+        model = manifest.facts["model"]
+        rows.append((f"lm history {model}", "who moved its aliases, when and why; lm rollback goes back"))
     page = f"reports/{result.session.experiment}/report.html"
     if workspace.path(page).exists():
         rows.append((page, "all of this run on one page"))

@@ -13,8 +13,10 @@ from flows.cli.catalog import find_flow, kind_of
 from flows.cli.screen import console
 from tasks.engine.experiment import Experiment, load_experiment
 from tasks.engine.flow import AnyFlow
+from tasks.engine.locks import try_lock
 from tasks.engine.plan import Line
-from tasks.engine.run import Options, make_plan, run_flow
+from tasks.engine.run import Options, going, make_plan, run_flow
+from tasks.engine.supervisor import is_up
 from tasks.engine.workspace import Workspace, find_workspace
 from tasks.sweep import Variant, sweep, sweep_name, variants_of
 from tasks.words import count, duration, size
@@ -29,7 +31,7 @@ def plan_command(flow_name: str, name: str, overrides: Sequence[str], options: O
 
         measure_training(workspace, experiment)
     _, lines = make_plan(workspace, flow, experiment, options)
-    show_plan(console(), lines)
+    show_plan(console(), lines, is_up(workspace))
     _warn_of_remote(console(), workspace)
 
 
@@ -39,18 +41,23 @@ def run_command(flow_name: str, name: str, overrides: Sequence[str], options: Op
     planned = make_plan(workspace, flow, experiment, options)
     _, lines = planned
     out = console()
-    out.print(f"{flow.name} {experiment.name}: {summary(lines)}", style="bold")
+    is_served = is_up(workspace)
+    out.print(f"{flow.name} {experiment.name}: {summary(lines, is_served)}", style="bold")
     _warn(out, lines)
     _warn_of_remote(out, workspace)
-    if any(line.action in ("run", "depends") for line in lines) and "DVC_STAGE" not in os.environ:
+    has_work = any(line.action in ("run", "depends") for line in lines)
+    if has_work and not is_served and "DVC_STAGE" not in os.environ:
         out.print("  starting Prefect's server (some ten seconds where none is up) ...", style="dim")
     from flows.cli.screen import Screen
 
-    with Screen(out) as screen:
+    # A served run that holds it alone is no obstacle: products have locks of their own.
+    with try_lock(going(workspace, experiment.name), shared=True), Screen(out) as screen:
         result = run_flow(workspace, flow, experiment, options, screen, planned)
     from flows.cli.results import show_results
 
     show_results(out, workspace, result, time.monotonic() - started)
+    for line in result.told:
+        out.print(line)
 
 
 def open_run(flow_name: str, name: str, overrides: Sequence[str]) -> tuple[Workspace, AnyFlow, Experiment]:
@@ -80,7 +87,7 @@ def _use_parts(workspace: Workspace) -> None:
         workspace_parts.append(parts)
 
 
-def summary(lines: Sequence[Line]) -> str:
+def summary(lines: Sequence[Line], is_served: bool) -> str:
     """`2 steps to run, 8 reused; about 4 min, 1.2 GB of memory, 40 MB of disk`."""
     words = {"run": "to run", "depends": "that may have to run", "restore": "to restore", "reuse": "reused"}
     counts = {action: sum(line.action == action for line in lines) for action in words}
@@ -91,12 +98,11 @@ def summary(lines: Sequence[Line]) -> str:
     seconds, disk = sum(each.seconds for each in work), sum(each.disk for each in work)
     memory = max(each.memory for each in work)
     cost = f"about {duration(seconds)}, {size(memory)} of memory, {size(disk)} of disk"
-    return (
-        f"{count(len(lines), 'step')}, " + ", ".join(told) + f"; {cost}, and some 10 s for Prefect's server"
-    )
+    server = "" if is_served else ", and some 10 s for Prefect's server"
+    return f"{count(len(lines), 'step')}, {', '.join(told)}; {cost}{server}"
 
 
-def show_plan(out: Console, lines: Sequence[Line]) -> None:
+def show_plan(out: Console, lines: Sequence[Line], is_served: bool) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("", "step", "why"):
         table.add_column(title, overflow="fold")
@@ -106,7 +112,7 @@ def show_plan(out: Console, lines: Sequence[Line]) -> None:
         cost = _cost(line) if line.action in ("run", "depends") else ("", "", "")
         table.add_row(f"[{STYLES[line.action]}]{line.action}[/]", line.label, line.why, *cost)
     out.print(table)
-    out.print(summary(lines), style="bold")
+    out.print(summary(lines, is_served), style="bold")
     _warn(out, lines)
     if any(line.action == "run" and not line.is_measured for line in lines):
         out.print("~ from nominal speeds: this step has not run here yet", style="dim")

@@ -43,7 +43,7 @@ def accept_command(
     if verdicts:
         out.print(f"{count(len(verdicts), 'step')} accepted, in accepted.yaml (keep it in git)", style="bold")
     else:
-        out.print("no step waits for nothing but its code to be accepted", style="bold")
+        out.print("nothing to accept: no step would run for its code alone", style="bold")
 
 
 def prune_command(days: float, is_dry_run: bool) -> None:
@@ -74,8 +74,11 @@ def doctor_command(is_fixing: bool, with_notes: bool, is_thorough: bool) -> None
     workspace, out = find_workspace(), console()
     _know_all_steps()
     findings = examine(workspace, is_thorough=is_thorough)
-    if is_fixing:
-        for done in mend(findings, with_notes=with_notes):
+    tried: set[Finding] = set()
+    # What was hidden shows when it is mended: a registry without versions behind a database that is damaged.
+    while is_fixing and (fresh := [finding for finding in findings if finding.mend and finding not in tried]):
+        tried.update(fresh)
+        for done in mend(fresh, with_notes=with_notes):
             told = f"not mended ({done.error}): " if done.error else "mended: "
             out.print(Text(f"{told}{done.finding.what}", style="red" if done.error else "green"))
         findings = examine(workspace, is_thorough=is_thorough)

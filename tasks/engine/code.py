@@ -34,6 +34,7 @@ PLUMBING = (
     "lmcore.runtime",
     "tasks.artifacts",
     "tasks.engine",
+    "tasks.lineage.page",
     "tasks.pretrain:Watch",
     "tasks.subprocesses",
     "tasks.tracking",

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from prefect.deployments.runner import RunnerDeployment
+from prefect.events import DeploymentEventTrigger
 from prefect.runner import Runner
 from prefect.utilities.callables import ParameterSchema
 
@@ -43,6 +44,8 @@ class Deployment:
     """The form, as a JSON schema."""
     schedules: Mapping[str, Schedule]
     """By experiment."""
+    event: str | None = None
+    """What starts it besides: an event whose payload names the experiment."""
 
 
 class Offers(Protocol):
@@ -114,10 +117,24 @@ async def _register(runner: Runner, deployment: Deployment) -> None:
         entrypoint=deployment.entry,
         version="",
         enforce_parameter_schema=True,
+        triggers=_triggers(deployment),
     )
     # Prefect would derive the form from the signature of a function, without bounds and words.
     registered._parameter_openapi_schema = ParameterSchema(**deployment.schema)
     await runner.aadd_deployment(registered)
+
+
+def _triggers(deployment: Deployment) -> list[DeploymentEventTrigger]:
+    if deployment.event is None:
+        return []
+    trigger = DeploymentEventTrigger(
+        name=f"{deployment.flow} on {deployment.event}",
+        description="started with the experiment that the event names",
+        expect={deployment.event},
+        for_each={"prefect.resource.id"},
+        parameters={"experiment": "{{ event.payload.experiment }}"},
+    )
+    return [trigger]
 
 
 def _set_schedules(api: PrefectApi, deployment: Deployment) -> None:

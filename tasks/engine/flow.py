@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from tasks.engine.experiment import Experiment
 from tasks.engine.step import current
+from tasks.engine.workspace import Workspace
 
 E = TypeVar("E", bound=Experiment)
 R = TypeVar("R")
+After = Callable[[Workspace, Any, Any], Sequence[str]]
+"""From workspace, experiment and what the flow made, lines to say."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,10 @@ class Flow(Generic[E, R]):
     """A DAG with a name and a class of experiments."""
 
     function: Callable[[E], R]
+    after: After | None = None
+    """What follows a run that came to its end, whether or not it had anything to make; see `flow`."""
+    gives_way: bool = False
+    """It does not run beside another run of its experiment."""
 
     @property
     def name(self) -> str:
@@ -54,8 +61,24 @@ class Flow(Generic[E, R]):
         return answer
 
 
-def flow(function: Callable[[E], R]) -> Flow[E, R]:
-    """Make a flow of a function `(experiment) -> what it makes`."""
+@overload
+def flow(function: Callable[[E], R], /) -> Flow[E, R]: ...
+@overload
+def flow(
+    *, after: After | None = None, gives_way: bool = False
+) -> Callable[[Callable[[E], R]], Flow[E, R]]: ...
+def flow(
+    function: Callable[[E], R] | None = None, /, *, after: After | None = None, gives_way: bool = False
+) -> Any:
+    """Make a flow of a function `(experiment) -> what it makes`.
+
+    Args:
+        after: done at the end of each run of this very flow (not of a larger one that contains it), reused
+            or not: what a cached step cannot do. It returns lines to say.
+        gives_way: skip it while another run of its experiment is under way, instead of disturbing that.
+    """
+    if function is None:
+        return lambda decorated: Flow(decorated, after, gives_way)
     return Flow(function)
 
 

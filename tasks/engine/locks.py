@@ -49,13 +49,12 @@ def _is_still(descriptor: int, path: Path) -> bool:
 
 
 @contextmanager
-def try_lock(path: Path) -> Iterator[bool]:
-    """Hold a lock file alone if nobody else holds it; says whether that worked."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def try_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
+    """Hold a lock file, shared or alone, if nobody else is in the way; says whether that worked."""
+    descriptor = _open(path)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
         else:

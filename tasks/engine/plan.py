@@ -107,7 +107,7 @@ class Planner:
             return "run", proof.fault, address, None
         if before:
             return "run", f"{address.path} is missing", address, None
-        return "run", _why(last, address.document, arguments), address, None
+        return "run", _why(self.session, last, address.document, arguments), address, None
 
     def _guess(
         self,
@@ -126,30 +126,34 @@ class Planner:
         above = ", ".join(dict.fromkeys(artifact.address for artifact in unknown))
         reasons = differences(last.key_document, document) if last else []
         if last is None or reasons:
-            return "run", _why(last, document, arguments), address
+            return "run", _why(self.session, last, document, arguments), address
         return "depends", f"runs only if the bytes of {above} change", address
 
 
-def _why(last: Manifest | None, document: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+def _why(
+    session: Session, last: Manifest | None, document: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> str:
     if last is None:
         return "first time"
-    reasons = [
-        reason for name, artifact in flat_inputs(arguments) for reason in _file_changes(last, name, artifact)
+    changes = [
+        (name, _file_changes(session, last, name, artifact)) for name, artifact in flat_inputs(arguments)
     ]
-    explained = {
-        f"{name} changed" for name, artifact in flat_inputs(arguments) if _file_changes(last, name, artifact)
-    }
+    reasons = [reason for _, told in changes for reason in told]
+    explained = {f"{name} changed" for name, told in changes if told}
     rest = differences(last.key_document, document)
     reasons += [reason for reason in rest if reason.partition(":")[0] not in explained]
     return in_words(reasons) or "made under another key"
 
 
-def _file_changes(last: Manifest, name: str, artifact: Artifact) -> list[str]:
+def _file_changes(session: Session, last: Manifest, name: str, artifact: Artifact) -> list[str]:
     """Which files of a source are other than last time."""
+    from tasks.forgetting.ledger import why_gone
+
     before = last.inputs.get(name)
     if not isinstance(before, dict) or "files" not in before:
         return []
-    return changed_files(before["files"], getattr(artifact, "files", {}))
+    changes = changed_files(before["files"], getattr(artifact, "files", {}))
+    return why_gone(session.workspace, artifact.name, changes)
 
 
 def _accepted(session: Session, step: Step[Any, Any], address: Address, manifest: Manifest) -> str:

@@ -7,6 +7,7 @@ import os
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -98,6 +99,17 @@ class PrefectApi:
         path = f"/deployments/{deployment_id}/create_flow_run"
         run: dict[str, Any] = self.ask(path, {"parameters": parameters, "state": {"type": "SCHEDULED"}})
         return run
+
+    def emit(self, event: str, about: str, payload: Mapping[str, Any]) -> None:
+        """Tell whoever waits for such an event, of a resource of that id."""
+        told = {
+            "id": str(uuid.uuid4()),
+            "occurred": datetime.now(UTC).isoformat(),
+            "event": event,
+            "resource": {"prefect.resource.id": about},
+            "payload": dict(payload),
+        }
+        self.ask("/events", [told])
 
     def run(self, run_id: str) -> dict[str, Any]:
         run: dict[str, Any] = self.ask(f"/flow_runs/{run_id}")

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lmcore.config import SettingsError, did_you_mean
 from tasks.engine.direct import Direct
@@ -49,6 +50,8 @@ class Result:
     """The plan that it followed."""
     answer: object = None
     """What the flow returned; None when `until` ended it early."""
+    told: Sequence[str] = ()
+    """What is to be said of what followed, see `flow(after=...)`."""
 
 
 def make_plan(
@@ -96,7 +99,13 @@ def run_flow(
         keep_in_step(session, flow, experiment)  # what was finished before is there
         raise
     keep_in_step(session, flow, experiment)
-    return Result(session, lines, answer)
+    told = flow.after(workspace, experiment, answer) if flow.after and answer is not None else ()
+    return Result(session, lines, answer, told)
+
+
+def going(workspace: Workspace, experiment: str) -> Path:
+    """The lock of an experiment's runs: those in terminals share it, those that are served hold it alone."""
+    return workspace.private / "up" / f"{experiment}.run"
 
 
 def _run(
@@ -109,7 +118,7 @@ def _run(
     if not has_work or not use_prefect:
         with suppress(WorkTurnedUp):
             return _here(session, flow, experiment, not use_prefect)
-        session = replace(session, may_build=True)
+        session = _once_more(session)
     return _on_prefect(session, flow, experiment)
 
 
@@ -117,9 +126,17 @@ def _in_flow_run(session: Session, flow: AnyFlow, experiment: Experiment, has_wo
     """Run in the flow run that a deployment has begun."""
     from tasks.engine.prefect_flow import run_in_context
 
+    session = replace(session, may_build=has_work)
     with suppress(WorkTurnedUp):
-        return run_in_context(replace(session, may_build=has_work), flow, experiment)
-    return run_in_context(replace(session, may_build=True), flow, experiment)
+        return run_in_context(session, flow, experiment)
+    return run_in_context(_once_more(session), flow, experiment)
+
+
+def _once_more(session: Session) -> Session:
+    """The session of the run that follows when something turned up that has to be made after all."""
+    again = replace(session, may_build=True)
+    again.useless_copies |= session.useless_copies
+    return again
 
 
 def _here(session: Session, flow: AnyFlow, experiment: Experiment, may_build: bool) -> object:

@@ -20,7 +20,7 @@ from tasks.engine.forms import Form, Request
 from tasks.engine.locks import lock, try_lock
 from tasks.engine.prefect_api import PrefectApi, sign
 from tasks.engine.prefect_flow import close_leftovers
-from tasks.engine.run import Options, make_plan, run_flow
+from tasks.engine.run import Options, going, make_plan, run_flow
 from tasks.engine.workspace import Workspace
 
 Open = Callable[[Request], tuple[Workspace, AnyFlow, Experiment]]
@@ -56,17 +56,18 @@ def _run(
     run: FlowRun, workspace: Workspace, flow: AnyFlow, experiment: Experiment, options: Options
 ) -> State[Any] | None:
     """What `lm FLOW EXPERIMENT` does, in the flow run that there is already; one at a time."""
-    going = workspace.private / "up" / f"{flow.name}~{experiment.name}.run"
-    if run.auto_scheduled:
-        with try_lock(going) as is_alone:
+    mine = going(workspace, experiment.name)
+    if run.auto_scheduled or flow.gives_way:
+        with try_lock(mine) as is_alone:
             if not is_alone:
-                return Completed(name="Skipped", message="the run before it is still going on")
+                return Completed(name="Skipped", message="another run of this experiment is still going on")
     logger = get_run_logger()
-    with lock(going, on_wait=lambda: logger.info("waiting for a run of the same experiment to end")):
+    with lock(mine, on_wait=lambda: logger.info("waiting for a run of the same experiment to end")):
         session, lines = make_plan(workspace, flow, experiment, options)
         if MADE_UP.fullmatch(run.name):  # else somebody has named it
             name = {"name": f"{experiment.name} {session.run_id}"}
             PrefectApi(os.environ["PREFECT_API_URL"]).ask(f"/flow_runs/{run.id}", name, "PATCH")
         close_leftovers(session)
-        run_flow(workspace, flow, experiment, options, planned=(session, lines))
+        for line in run_flow(workspace, flow, experiment, options, planned=(session, lines)).told:
+            logger.info(line)
     return None

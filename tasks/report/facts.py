@@ -12,6 +12,7 @@ from typing import Any
 from lmcore.lineage import Manifest
 from tasks.engine.artifact import is_artifact_json
 from tasks.engine.plan import Line
+from tasks.engine.reach import REGISTRATION
 from tasks.engine.session import Outcome, Session
 
 NOT_REACHED = "not reached"
@@ -30,6 +31,8 @@ class StepFacts:
     manifest: Manifest | None = None
     folder: Path | None = None
     """Where the product lies."""
+    called: str | None = None
+    """What a registered model is found by now, such as `demo@champion`."""
 
     @property
     def step(self) -> str:
@@ -138,4 +141,16 @@ def _step(session: Session, line: Line, outcome: Outcome | None) -> StepFacts:
     # A plan may not know the key yet; data lies under its name, everything else under its key.
     address = line.address if home == "data" else f"{home}/{manifest.step}-{manifest.key[:12]}"
     why = outcome.why or line.why
-    return StepFacts(line.label, outcome.action, why, line.needs, manifest, session.workspace.path(address))
+    folder = session.workspace.path(address)
+    called = _called(session, folder) if REGISTRATION in manifest.files else None
+    return StepFacts(line.label, outcome.action, why, line.needs, manifest, folder, called)
+
+
+def _called(session: Session, folder: Path) -> str | None:
+    from tasks.tracking.versions import best_name
+
+    try:
+        entry = json.loads((folder / REGISTRATION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return best_name(session.workspace.root, entry["name"], entry["digest"])

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,18 @@ class Lm:
         assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{errors}"
         assert "Traceback" not in out + errors, out + errors
         return out + errors
+
+    def kill_inside(self, step: str, after_seconds: float, *command: str, **environment: str) -> bool:
+        """Start a run and `kill -9` it so long after a step began; False if it ended before."""
+        process = self.start(*command, **environment)
+        scratch = self.workspace / ".lm" / "scratch"
+        while process.poll() is None and not list(scratch.glob(f"{step}-*")):
+            time.sleep(0.002)
+        time.sleep(after_seconds)
+        was_running = process.poll() is None
+        process.kill()
+        process.communicate()
+        return was_running
 
     def actions(self, *arguments: str) -> dict[str, str]:
         """What `lm plan` says of each step of the tiny experiment (of the worst where one runs twice)."""

@@ -106,6 +106,7 @@ def test_a_second_clone_takes_all_that_was_pushed_runs_nothing_and_knows_each_so
     lineage = second("lineage", "tiny@champion")
     assert "northanger_abbey.txt.gz" in lineage
     assert "made elsewhere" in lineage
+    assert "registered model tiny v1 (champion)\n" in lineage
     document = json.loads(second("lineage", "tiny@champion", "--json"))
     assert document == json.loads(moved("lineage", "tiny@champion", "--json"))
     assert second("generate", "tiny@champion", "--prompt", "She", "--max-new-tokens", "5").startswith("She")

@@ -18,25 +18,14 @@ STEPS = (
 NUM_KILLS = 10
 
 
-def kill_inside(lm, step: str, after_seconds: float, command=("build_assistant", "tiny")) -> bool:
-    """Start a run and `kill -9` it so long after a step began; False if it ended before."""
-    process = lm.start(*command)
-    scratch = lm.workspace / ".lm" / "scratch"
-    while process.poll() is None and not list(scratch.glob(f"{step}-*")):
-        time.sleep(0.002)
-    time.sleep(after_seconds)
-    was_running = process.poll() is None
-    process.kill()
-    process.communicate()
-    return was_running
-
-
 @pytest.mark.timeout(1500)  # eleven runs from the start, also on a machine that has other work
 def test_killed_ten_times_on_its_way_the_run_ends_with_the_same_digests(built, fresh, with_server):
     with_server(fresh)
     generator = random.Random(11)
     steps = sorted(generator.sample(STEPS, NUM_KILLS), key=STEPS.index)
-    killed = [kill_inside(fresh, step, generator.uniform(0, 0.15)) for step in steps]
+    killed = [
+        fresh.kill_inside(step, generator.uniform(0, 0.15), "build_assistant", "tiny") for step in steps
+    ]
     assert sum(killed) == NUM_KILLS
     fresh("build_assistant", "tiny")
     assert fresh.digests() == built.digests()
@@ -64,7 +53,7 @@ def test_training_goes_on_where_it_was_stopped_politely(built, fresh, with_serve
 def test_a_killed_sweep_goes_on_and_ends_in_what_its_variants_are_alone(fresh, with_server):
     with_server(fresh)
     sweep = ("pretrain", "tiny", "train.steps=20", "train.validate_every=10", "train.seed=1,2")
-    assert kill_inside(fresh, "pretrain_model", 1.0, sweep)
+    assert fresh.kill_inside("pretrain_model", 1.0, *sweep)
     output = fresh(*sweep)
     assert "best validation bits per byte: train.seed=" not in output  # seeds of one recipe are no contest
     assert output.count("models/pretrain_model-") == 2

@@ -100,7 +100,7 @@ def served(tmp_path_factory, workspace_at):
         patch.setenv("LM_SLOTS", str(lm.workspace / "slots"))  # not to wait for others on this machine
         with ExitStack() as servers.busy:
             # As if a run of the experiment with a clock were going on already.
-            servers.busy.enter_context(lock(lm.workspace / ".lm" / "up" / "train_tokenizer~each_minute.run"))
+            servers.busy.enter_context(lock(lm.workspace / ".lm" / "up" / "each_minute.run"))
             try:
                 servers.said = servers.up()
                 yield servers
@@ -187,6 +187,8 @@ def test_a_taken_port_is_one_line_and_nothing_starts(fresh):
             output = fresh("up", option, port, code=2)
             assert f"port {port} is taken by another program" in output
             assert len(output.strip().splitlines()) == 1
+        output = fresh("up", "--prefect-port", port, "--mlflow-port", port, code=2)
+        assert output == f"lm: Prefect and MLflow cannot both have port {port}; give each one of its own\n"
     assert not (fresh.workspace / ".lm" / "prefect" / "server.json").exists()
 
 
@@ -205,7 +207,7 @@ def test_an_experiment_that_is_written_now_can_be_chosen_at_once(served):
 
 def test_the_clock_passes_over_a_run_while_the_one_before_goes_on(served):
     run = wait_for(lambda: served.by_the_clock("Skipped"))[0]
-    assert run["state"]["message"] == "the run before it is still going on"
+    assert run["state"]["message"] == "another run of this experiment is still going on"
     assert not list(served.lm.workspace.glob("data/*/each_minute"))
     served.busy.close()
 

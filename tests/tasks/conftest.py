@@ -1,6 +1,9 @@
-"""A bucket of S3, served on this machine."""
+"""A bucket of S3, served on this machine; a workspace with an empty store of MLflow."""
 
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,3 +34,24 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return s3_server
+
+
+@pytest.fixture(scope="session")
+def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database to copy: making one takes MLflow seconds."""
+    from tasks.tracking import open_store
+
+    workspace = tmp_path_factory.mktemp("fresh")
+    open_store(workspace)
+    with closing(sqlite3.connect(workspace / "mlflow.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return workspace / "mlflow.db"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, fresh_store: Path) -> Path:
+    """A workspace with an empty store: that of another workspace, which moved here."""
+    folder = tmp_path / "a workspace"
+    folder.mkdir()
+    shutil.copyfile(fresh_store, folder / "mlflow.db")
+    return folder

@@ -15,6 +15,8 @@ from tasks.words import count, duration, size
 VERBS = {"pretrain": "pretrained", "continue": "trained further", "finetune": "finetuned", "merge": "merged"}
 NAMED = 3
 """Models that one sentence of the headline names."""
+WORDS = ("better", "worse", "cannot tell", "beaten")
+"""Verdicts that have a colour; all others are notes."""
 SIDES = ("train", "validation", "test")
 
 
@@ -53,7 +55,7 @@ def registrations(run: RunFacts) -> list[tuple[str, str, StepFacts]]:
     for step in run.holding("registration.json"):
         entry = step.document("registration.json")
         model = digests.get(entry.get("digest", "")) or model_of(step)
-        found.append((f"{entry['name']}@{entry['alias']}", model, step))
+        found.append((step.called or f"{entry['name']}@{entry['alias']}", model, step))
     return found
 
 
@@ -160,5 +162,6 @@ def _told(run: RunFacts) -> list[tuple[str, str]]:
     for step in run.steps:
         facts = step.manifest.facts if step.manifest else {}
         if sentence := facts.get("sentence"):
-            found.append((str(facts.get("verdict", "note")), str(sentence)))
+            word = str(facts.get("verdict", "note"))
+            found.append((word if word in WORDS else "note", str(sentence)))
     return found

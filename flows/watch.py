@@ -1,0 +1,28 @@
+"""source -> corpus, beside what the champion saw -> what changed -> an event that starts a release"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from flows.prepare_corpus import prepare_corpus
+from flows.release import ReleaseExperiment
+from tasks.artifacts import Changes
+from tasks.changes import ENTRY, compare_data
+from tasks.engine.flow import flow
+from tasks.engine.workspace import Workspace
+from tasks.retraining import ask_for_retraining
+
+
+def _ask(workspace: Workspace, experiment: ReleaseExperiment, changes: Changes) -> Sequence[str]:
+    entry = json.loads((workspace.path(changes.address) / ENTRY).read_text(encoding="utf-8"))
+    return ask_for_retraining(workspace, experiment.name, entry)
+
+
+# Its corpus takes the place of the one before, which a training under way may be about to read.
+@flow(after=_ask, gives_way=True)
+def watch(experiment: ReleaseExperiment) -> Changes:
+    """source -> corpus, beside what the champion saw -> what changed -> an event that starts a release"""
+    corpus = prepare_corpus(experiment)
+    model = experiment.registration.model or experiment.name
+    return compare_data(corpus, model, experiment.watch, name=experiment.name)
