@@ -33,6 +33,7 @@ DIALS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """The settings of each flow that are turned most often, in the order in which a form shows them."""
 
+WATCH = "watch"
 STARTED_BY = {"release": DATA_CHANGED}
 """The event that starts a flow, for the experiment that it names."""
 
@@ -58,15 +59,16 @@ def runnable(workspace: Workspace, flow: str) -> tuple[list[str], dict[str, str]
 
 
 def schedules(workspace: Workspace, flow: str) -> dict[str, Schedule]:
-    """When experiments run by themselves, of those in a flow's own folder."""
+    """When experiments run by themselves: those in a flow's own folder; `watch` looks after those of all."""
+    files = "*/*.yaml" if flow == WATCH else f"{flow}/*.yaml"
     found = {}
-    for file in sorted((workspace.experiments / flow).glob("*.yaml")):
+    for file in sorted(workspace.experiments.glob(files)):
         try:
-            _, _, experiment = open_run(flow, file.stem, [])
+            experiment: Any = open_run(flow, file.stem, [])[2]
         except SettingsError:  # told by `runnable`
             continue
-        if experiment.schedule:
-            found[file.stem] = experiment.schedule
+        if clock := experiment.watch.schedule if flow == WATCH else experiment.schedule:
+            found[file.stem] = clock
     return found
 
 

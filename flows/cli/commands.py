@@ -91,7 +91,21 @@ def _run_command(name: str) -> Callable[..., None]:
 
 
 for _name, _arrows in flow_names().items():
+    if _name == "watch":  # has options of its own
+        continue
     app.command(_name, help=_arrows, rich_help_panel="Flows")(_run_command(_name))
+
+
+@app.command(rich_help_panel="Flows", help=flow_names()["watch"])
+def watch(
+    experiment: ExperimentName,
+    once: Annotated[bool, typer.Option("--once", help="Look once; else until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="How often to look.")] = 60,
+) -> None:
+    """Look whether the data changed since the champion was trained, and start a release if it did enough."""
+    from flows.cli.watching import watch_command
+
+    watch_command(experiment, once, every)
 
 
 @app.command()
@@ -360,6 +374,43 @@ def who_saw(
     from flows.cli.forgetting import who_saw_command
 
     who_saw_command(file, as_json)
+
+
+@app.command()
+def cost(
+    product: Annotated[
+        str | None,
+        typer.Argument(
+            help="A registered NAME@ALIAS with all behind it, or an experiment; else everything here.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Show what was spent, step by step: time, processor, GPU, tokens, memory; and what reuse saved."""
+    from flows.cli.costs import cost_command
+
+    cost_command(product)
+
+
+@app.command()
+def du() -> None:
+    """Show where the bytes of this workspace are, and what `lm prune` would free."""
+    from flows.cli.costs import usage_command
+
+    usage_command()
+
+
+@app.command()
+def card(
+    model: Annotated[str, typer.Argument(help="A registered NAME@ALIAS or NAME@vN.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write it there.", show_default=False)
+    ] = None,
+) -> None:
+    """Write a model's card: what it is, was made from, is worth, cost, and what it is not for (Markdown)."""
+    from flows.cli.cards import card_command
+
+    card_command(model, out)
 
 
 def _accept(

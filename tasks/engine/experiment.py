@@ -84,8 +84,8 @@ def load_experiment(
     chain = _chain(workspace, file)
     kind = _kind(workspace, file, flow, [kind_of(path.parent.name) for path in chain], kind_of(flow))
     own, *extended = [_fields(workspace, path) for path in chain]
-    for layer in extended:  # or every variant of a nightly experiment would run each night
-        layer.pop("schedule", None)
+    # Or every variant of a nightly experiment would run each night.
+    extended = [_without_schedules(layer) for layer in extended]
     layers = list(zip((path.stem for path in chain), (own, *extended), strict=True))
     changes = _parse(overrides)
     try:
@@ -93,6 +93,14 @@ def load_experiment(
     except ValidationError as error:
         where = workspace.address(file) + (f" with {' '.join(overrides)}" if overrides else "")
         raise SettingsError(f"{where}: {explain(error, kind)}") from None
+
+
+def _without_schedules(layer: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_schedules(value) if isinstance(value, Mapping) else value
+        for name, value in layer.items()
+        if name != "schedule"
+    }
 
 
 def _kind(

@@ -58,7 +58,7 @@ def first(workspace_at, tmp_path_factory):
     describe(lm, Path("letters"), FEW)
     lm("release", "letters", **WITHOUT_SERVER)
     assert champions(lm) == {"champion": 1}
-    assert "nothing changed since letters v1" in lm("watch", "letters", **WITHOUT_SERVER)
+    assert "nothing changed since letters v1" in lm("watch", "letters", "--once", **WITHOUT_SERVER)
     write_letters(texts, range(110, 120))
     describe(lm, Path("letters"), MANY)
     return lm
@@ -72,7 +72,7 @@ def second(first, lm_in, tmp_path):
 
 
 def test_a_better_model_takes_over_and_a_rollback_brings_the_other_back(second):
-    told = second("watch", "letters", **WITHOUT_SERVER)
+    told = second("watch", "letters", "--once", **WITHOUT_SERVER)
     assert "letter_110.txt is new" in told
     assert "since letters v1, of 110 documents: 10 new, 9.1%; enough to train again" in told
     assert "by hand: lm release letters" in told
@@ -83,12 +83,13 @@ def test_a_better_model_takes_over_and_a_rollback_brings_the_other_back(second):
     assert champions(second) == {"champion": 2, "previous": 1}
     again = second("release", "letters", **WITHOUT_SERVER)
     assert "nothing to make" in again
-    assert "nothing changed since letters v2" in second("watch", "letters", **WITHOUT_SERVER)
+    assert "nothing changed since letters v2" in second("watch", "letters", "--once", **WITHOUT_SERVER)
     second("rollback", "letters", "--why", "it swears")
     assert champions(second)["champion"] == 1
     assert "nothing to make" in second("release", "letters", **WITHOUT_SERVER)
     assert champions(second)["champion"] == 1, "a run that makes nothing promotes nothing"
-    assert "v2 was trained on just this data already" in second("watch", "letters", **WITHOUT_SERVER)
+    told = second("watch", "letters", "--once", **WITHOUT_SERVER)
+    assert "v2 was trained on just this data already" in told
     history = second("history", "letters")
     assert "it swears" in history
 
@@ -128,8 +129,8 @@ def test_killed_ten_times_a_release_ends_with_the_right_champion_and_a_whole_jou
     steps = ["compare_data", "register_model", "judge_challenger", "promote_challenger"]
     kills = [(generator.choice(steps), generator.uniform(0, 1.2)) for _ in range(10)]
     for step, seconds in sorted(kills, key=lambda kill: steps.index(kill[0])):
-        flow = "watch" if step == "compare_data" else "release"
-        second.kill_inside(step, seconds, flow, "letters", **WITHOUT_SERVER)
+        command = ("watch", "letters", "--once") if step == "compare_data" else ("release", "letters")
+        second.kill_inside(step, seconds, *command, **WITHOUT_SERVER)
     second("release", "letters", **WITHOUT_SERVER)
     assert champions(second) == {"champion": 2, "previous": 1}
     journal = Journal(second.workspace, "letters")
