@@ -141,3 +141,26 @@ def with_server() -> Iterator[Callable[[Lm], None]]:
 
     with ExitStack() as held:
         yield lambda lm: held.enter_context(prefect_server(Workspace(lm.workspace))) and None
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """Chromium without a window."""
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not program or not driver:
+        pytest.skip("no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in (
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--disable-dev-shm-usage", "--window-size=1400,1300", f"--user-data-dir={tmp_path / 'chromium'}",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    driven = webdriver.Chrome(options=options, service=Service(driver))
+    driven.implicitly_wait(30)
+    yield driven
+    driven.quit()

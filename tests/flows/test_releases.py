@@ -5,7 +5,9 @@ import re
 import shutil
 import sqlite3
 
-CHEAPER = ("finetune.full.epochs=2", "finetune.lora.epochs=2")
+from tasks.tracking import Journal
+
+ANOTHER = ("finetune.full.epochs=2", "assistant.model=tiny-assistant")
 
 
 def aliases(lm):
@@ -16,7 +18,7 @@ def aliases(lm):
 
 def test_a_second_version_challenges_and_a_rollback_a_history_and_a_lost_registry_keep_the_story(moved):
     assert aliases(moved) == {"tiny@champion": 1, "tiny-assistant@champion": 1}
-    out = moved("build_assistant", "tiny", *CHEAPER)
+    out = moved("build_assistant", "tiny", *ANOTHER)
     assert aliases(moved)["tiny-assistant@challenger"] == 2
     assert aliases(moved)["tiny-assistant@champion"] == 1
     assert "lm generate tiny-assistant@challenger --chat" in out
@@ -74,3 +76,22 @@ def test_without_a_journal_a_lost_registry_begins_with_the_numbers_that_products
     assert aliases(moved) == {"tiny@champion": 1, "tiny-assistant@champion": 1}
     (line,) = (moved.workspace / "releases" / "tiny.jsonl").read_text().splitlines()[:1]
     assert json.loads(line)["cause"] == "first"
+
+
+def test_looks_and_verdicts_stand_in_the_history_too(fresh):
+    journal, sides = (
+        Journal(fresh.workspace, "tiny", who="ann@desk"),
+        {"challenger": "b" * 64, "champion": "a" * 64},
+    )
+    rows = [{"alias": "champion", "from": None, "to": 1}]
+    facts = {"cause": "first", "why": "the first version", "moves": rows, "digests": {"1": "a" * 64}}
+    journal.append("done", of=journal.append("move", **facts).id)
+    journal.append("look", **sides, documents=72, test_set="c" * 64, error_rate=0.00096)
+    journal.append("verdict", **sides, word="keep", sentence="not better", report="reports/judge-1")
+    look, verdict, now = fresh("history", "tiny").splitlines()[-3:]
+    assert " look  " in look
+    assert "bbbbbbbbbbbb against v1" in look
+    assert "72 documents of test set cccccccccccc, spends 0.00096 of the error rate" in look
+    assert "verdict: keep" in verdict
+    assert "not better (reports/judge-1)" in verdict
+    assert now == "now: no aliases"

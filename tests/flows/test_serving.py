@@ -3,91 +3,22 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import sqlite3
-import time
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from pages import choose, field, is_sent, shoot
+from served import PATIENCE_SECONDS, Servers, wait_for
 
 from flows.cli.catalog import flow_names
 from tasks.engine.locks import lock
-from tasks.engine.prefect_api import ENDED, UNDER_WAY, PrefectApi
-from tasks.engine.supervisor import read_state
-from tasks.engine.workspace import Workspace
+from tasks.engine.prefect_api import ENDED, UNDER_WAY
 
-PATIENCE_SECONDS = 100
 EACH_MINUTE = 'extends: tiny\nsplit: {seed: 3}\nschedule: {cron: "* * * * *", timezone: Europe/Paris}\n'
-
-
-def wait_for(what, seconds=PATIENCE_SECONDS):
-    """What a function gives as soon as it gives something; slow machines are no failure."""
-    until = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.1)
-    return found
-
-
-def free_ports(number: int) -> list[str]:
-    probes = [socket.socket() for _ in range(number)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [str(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
-class Servers:
-    """A workspace with `lm up`."""
-
-    def __init__(self, lm) -> None:
-        self.lm = lm
-        self.ports = free_ports(2)
-
-    def up(self) -> str:
-        return self.lm("up", "--prefect-port", self.ports[0], "--mlflow-port", self.ports[1])
-
-    def stay_up(self) -> None:
-        """The same in a terminal of its own."""
-        ports = ("--prefect-port", self.ports[0], "--mlflow-port", self.ports[1])
-        self.in_foreground = self.lm.start("up", "--foreground", *ports)
-        wait_for(lambda: self.state().get("ready"))
-
-    @property
-    def api(self) -> PrefectApi:
-        return PrefectApi(self.state()["prefect"])
-
-    def state(self) -> dict:
-        return read_state(Workspace(self.lm.workspace))
-
-    def runs(self, states=ENDED, flow: str | None = None) -> list[dict]:
-        """Runs that were started through deployments, of one flow."""
-        flows = {row["id"]: row["name"] for row in self.api.ask("/flows/filter", {})}
-        runs = self.api.runs(states, deployment_id={"is_null_": False})
-        return [run for run in runs if flow in (None, flows[run["flow_id"]])]
-
-    def by_the_clock(self, state: str) -> list[dict]:
-        """Runs that a schedule has started, which ended so."""
-        runs = self.runs(flow="train_tokenizer")
-        return [run for run in runs if run["auto_scheduled"] and run["state_name"] == state]
-
-    def processes(self) -> list[int]:
-        """All that work for this workspace, found by the environment that they were started with."""
-        mine = f"LM_WORKSPACE={self.lm.workspace}".encode()
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                if mine in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append(int(folder.name))
-            except OSError:
-                continue
-        return [pid for pid in found if pid != os.getpid()]
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +137,7 @@ def test_an_experiment_that_is_written_now_can_be_chosen_at_once(served):
 
 
 def test_the_clock_passes_over_a_run_while_the_one_before_goes_on(served):
-    run = wait_for(lambda: served.by_the_clock("Skipped"))[0]
+    run = wait_for(lambda: served.by_the_clock("train_tokenizer", "Skipped"))[0]
     assert run["state"]["message"] == "another run of this experiment is still going on"
     assert not list(served.lm.workspace.glob("data/*/each_minute"))
     served.busy.close()
@@ -268,21 +199,12 @@ def test_the_form_on_prefects_page_starts_a_run_that_is_that_of_the_command_line
     assert "nothing to make" in served.lm("train_tokenizer", "tiny", "tokenizer.vocab_size=300")
 
 
-def is_sent(browser) -> bool:
-    """Submits the form, once more if the server was too busy; it leaves the page when it is taken."""
-    browser.find_element("css selector", "button[type=submit]").click()
-    until = time.monotonic() + 5
-    while (is_here := browser.current_url.endswith("/run")) and time.monotonic() < until:
-        time.sleep(0.1)
-    return not is_here
-
-
 def is_filled_in(run: dict) -> bool:
     return run["parameters"].get("tokenizer_vocab_size") == 300
 
 
 def test_the_clock_starts_a_run_and_status_tells_of_it(served):
-    run = wait_for(lambda: served.by_the_clock("Completed"))[0]
+    run = wait_for(lambda: served.by_the_clock("train_tokenizer", "Completed"))[0]
     assert run["parameters"]["experiment"] == "each_minute"
     assert datetime.fromisoformat(run["start_time"]) >= datetime.fromisoformat(run["expected_start_time"])
     status = served.lm("status")
@@ -317,44 +239,3 @@ def test_down_tells_a_run_in_progress_which_keeps_its_checkpoint_and_leaves_noth
     assert (served.in_foreground.returncode, errors) == (0, "")
     assert out.endswith("stopped\n")
     wait_for(lambda: not served.processes())
-
-
-def shoot(browser, name: str) -> None:
-    """A picture, where somebody wants to look at it."""
-    if folder := os.environ.get("LM_SHOTS"):
-        time.sleep(3)
-        browser.save_screenshot(f"{folder}/{name}.png")
-
-
-@pytest.fixture
-def browser(tmp_path):
-    """Chromium without a window."""
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--disable-dev-shm-usage", "--window-size=1400,1300", f"--user-data-dir={tmp_path / 'chromium'}",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    driven = webdriver.Chrome(options=options, service=Service(driver))
-    driven.implicitly_wait(30)
-    yield driven
-    driven.quit()
-
-
-def field(browser, title: str):
-    """The input under a title of the form."""
-    label = browser.find_element("xpath", f"//form//label[starts-with(normalize-space(), '{title}')]")
-    return browser.find_element("id", label.get_attribute("for"))
-
-
-def choose(browser, title: str, choice: str) -> None:
-    field(browser, title).click()
-    browser.find_element("xpath", f"//*[@role='option' and normalize-space()='{choice}']").click()
