@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,8 @@ from tasks.engine.workspace import Workspace
 
 DATA_CHANGED = "lmworks.data.changed"
 FLOW = "release"
+PATIENCE_SECONDS = 60.0
+"""An event takes a moment to become a run."""
 MOST_TRIES = 3
 """How often a retraining is asked for on the same data; what failed so often needs somebody to look."""
 
@@ -37,7 +40,9 @@ def ask_for_retraining(workspace: Workspace, experiment: str, entry: Mapping[str
         return [f"nobody serves here that could start it (lm up would); by hand: {by_hand}"]
     if any(run["parameters"].get("experiment") == experiment for run in _waiting(api)):
         return ["a retraining is asked for already and has not ended yet"]
-    tries = _tries(workspace, experiment, entry["data"])
+    tries, seconds = _tries(workspace, experiment, entry["data"])
+    if seconds < PATIENCE_SECONDS:
+        return ["a retraining was asked for a moment ago"]
     if tries >= MOST_TRIES:
         return [f"asked for {tries} times on this data, and no version came of it; look why: {by_hand}"]
     _note(workspace, experiment, entry["data"], tries + 1)
@@ -82,12 +87,16 @@ def _file(workspace: Workspace, experiment: str) -> Path:
     return workspace.private / "watch" / f"{experiment}.json"
 
 
-def _tries(workspace: Workspace, experiment: str, data: str) -> int:
+def _tries(workspace: Workspace, experiment: str, data: str) -> tuple[int, float]:
+    """How often a retraining on this data was asked for, and how many seconds ago."""
     try:
         told = json.loads(_file(workspace, experiment).read_text())
-        return int(told["tries"]) if told["data"] == data else 0
+        if told["data"] == data:
+            age = datetime.now(UTC) - datetime.fromisoformat(told["when"])
+            return int(told["tries"]), age.total_seconds()
     except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        pass
+    return 0, math.inf
 
 
 def _note(workspace: Workspace, experiment: str, data: str, tries: int) -> None:

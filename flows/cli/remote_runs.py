@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -132,5 +133,5 @@ def _show(workspace: Workspace, flow: AnyFlow, experiment: Any, seconds: float) 
         return  # something changed in the meantime
     from flows.cli.results import show_results
 
-    result = run_flow(workspace, flow, experiment, planned=planned)
+    result = run_flow(workspace, replace(flow, after=None), experiment, planned=planned)
     show_results(console(), workspace, result, seconds)

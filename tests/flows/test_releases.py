@@ -79,10 +79,8 @@ def test_without_a_journal_a_lost_registry_begins_with_the_numbers_that_products
 
 
 def test_looks_and_verdicts_stand_in_the_history_too(fresh):
-    journal, sides = (
-        Journal(fresh.workspace, "tiny", who="ann@desk"),
-        {"challenger": "b" * 64, "champion": "a" * 64},
-    )
+    journal = Journal(fresh.workspace, "tiny", who="ann@desk")
+    sides = {"challenger": "b" * 64, "champion": "a" * 64}
     rows = [{"alias": "champion", "from": None, "to": 1}]
     facts = {"cause": "first", "why": "the first version", "moves": rows, "digests": {"1": "a" * 64}}
     journal.append("done", of=journal.append("move", **facts).id)
