@@ -149,8 +149,8 @@ def _worst(run: RunFacts) -> tuple[str, list[Worst]]:
     if not reports:
         return "", []
     registered = {model for _, model, _ in registrations(run)}
-    report = next((step for step in reports if model_of(step) in registered), reports[0])
-    return run.short(model_of(report)), _hardest(report)
+    report = next((step for step in reports if model_of(run, step) in registered), reports[0])
+    return run.short(model_of(run, report)), _hardest(report)
 
 
 def _hardest(report: StepFacts) -> list[Worst]:

@@ -54,7 +54,7 @@ def registrations(run: RunFacts) -> list[tuple[str, str, StepFacts]]:
     found = []
     for step in run.holding("registration.json"):
         entry = step.document("registration.json")
-        model = digests.get(entry.get("digest", "")) or model_of(step)
+        model = digests.get(entry.get("digest", "")) or model_of(run, step)
         found.append((step.called or f"{entry['name']}@{entry['alias']}", model, step))
     return found
 
@@ -149,7 +149,7 @@ def _verdicts(run: RunFacts) -> list[tuple[str, str]]:
         for exercise in each.exercises:
             name = f"{exercise.name} (recall)" if exercise.claim == "recall" else exercise.name
             found += [(word, f"{name}: {sentence}") for word, sentence in exercise.statements]
-    reports = {model_of(step): step for step in run.holding("scores.json")}
+    reports = {model_of(run, step): step for step in run.holding("scores.json")}
     registered = [model for _, model, _ in registrations(run)]
     for name in [name for name in registered if name in reports] or list(reports)[:1]:
         found.append(verdict_on(reports[name].document("scores.json"), run.short(name)))

@@ -26,11 +26,11 @@ class Prompt:
 def samples(run: RunFacts) -> list[Prompt]:
     """By prompt and temperature, the text of each model that was let write."""
     written: dict[tuple[str, float], list[tuple[str, str]]] = {}
-    reports = sorted(_reports(run), key=lambda step: _order(run, model_of(step)))
+    reports = sorted(_reports(run), key=lambda step: _order(run, model_of(run, step)))
     for step in reports:
         for row in step.lines("samples.jsonl"):
             texts = written.setdefault((row["prompt"], float(row["temperature"])), [])
-            texts.append((run.short(model_of(step)), clipped(row["text"])))
+            texts.append((run.short(model_of(run, step)), clipped(row["text"])))
     return [Prompt(prompt, _how(temperature), texts) for (prompt, temperature), texts in written.items()]
 
 

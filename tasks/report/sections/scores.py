@@ -55,13 +55,18 @@ def scores(run: RunFacts) -> list[Scores]:
     for step in run.holding("scores.json"):
         document = step.document("scores.json")
         same = repr((document["definition"]["side"], document["bytes"], document["unigram"]["bits_per_byte"]))
-        alike.setdefault(same, {})[run.short(model_of(step))] = document
+        alike.setdefault(same, {})[run.short(model_of(run, step))] = document
     return [_scores(documents) for documents in alike.values()]
 
 
-def model_of(step: StepFacts) -> str:
-    """The name of the model that a report is about."""
-    return next((name for parameter, name in step.inputs() if parameter == "model"), step.name)
+def model_of(run: RunFacts, step: StepFacts) -> str:
+    """The name of the model that a report is about, as this run calls it.
+
+    A product that another experiment has made is known by its bytes: its manifest has the name given there.
+    """
+    names = {made.manifest.digest: name for name, made in run.models.items() if made.manifest}
+    told = (step.manifest.inputs if step.manifest else {}).get("model", {})
+    return names.get(told.get("digest", ""), told.get("name", step.name))
 
 
 def _scores(documents: Mapping[str, Mapping[str, Any]]) -> Scores:
