@@ -38,7 +38,7 @@ DRAWS = math.ceil(10 / SETTINGS.error_per_look)
 """As few as the settings allow: fewer are as valid, and find a little less."""
 FAR = -2.5
 """Sums above so many standard deviations are not worth a test: their p-value is above 0.003."""
-YEARS, TRIALS = 1_000, 200
+YEARS, TRIALS = 700, 150
 FRESH, GROWING = ((36, 0), (72, 0), (200, 0)), ((40, 3),)
 """Documents, and how many more a week; none more: fresh ones at each look."""
 

@@ -37,21 +37,23 @@ def register_language_model(experiment: BuildAssistantExperiment) -> Registratio
         experiment.comparison, name=f"{experiment.name}-test",
     )  # fmt: skip
     return register_model(
-        list(candidates.values()), choice, test, shards, experiment.registration, name=experiment.name
+        list(candidates.values()), choice, test, shards, [], experiment.registration, name=experiment.name
     )
 
 
 def register_assistant(experiment: BuildAssistantExperiment) -> Registration:
     """The best way of finetuning by validation, tested beside the others and the base."""
     models, name = chat_models(experiment), f"{experiment.name}-assistant"
+    shards, conversations = write_shards(experiment), write_conversations(experiment)
     candidates = {way: models[way] for way in experiment.finetune}
     choice = choose_model(list(candidates.values()), finetune(experiment), tuple(candidates), name=name)
     test = examine_models(
-        list(models.values()), write_conversations(experiment), tuple(models), "test",
+        list(models.values()), conversations, tuple(models), "test",
         experiment.exam, name=f"{experiment.name}-test",
     )  # fmt: skip
-    shards = write_shards(experiment)
-    return register_model(list(candidates.values()), choice, test, shards, experiment.assistant, name=name)
+    return register_model(
+        list(candidates.values()), choice, test, shards, [conversations], experiment.assistant, name=name
+    )
 
 
 @flow

@@ -75,6 +75,9 @@ def judge_challenger(
     entry = _entry(build.path(challenger))
     champion = _version(build.workspace_root, entry["name"], build.seen[CHAMPION])
     unseen, older = _held_out(build.path(corpus), build.path(challenger), champion)
+    for each in conversations:
+        own, own_older = _own_held_out(build.path(each), champion)
+        unseen, older = unseen | own, older | own_older
     journal, number = Journal(build.workspace_root, entry["name"]), 1
     if champion:
         number = _look(journal, entry, champion, unseen, settings)
@@ -131,7 +134,7 @@ def _held_out(corpus: Path, challenger: Path, champion: Registered | None) -> tu
     challenger: held out when the champion was made already.
 
     Raises:
-        ValueError: there are none, or nobody knows what the champion saw.
+        ValueError: nobody knows what the champion saw.
     """
     from lmcore.batching.seen import read_seen
     from lmcore.corpus.document import Document, read
@@ -139,9 +142,18 @@ def _held_out(corpus: Path, challenger: Path, champion: Registered | None) -> tu
     seen = read_seen(champion.home) if champion else []
     learned = {each.digest for each in (*seen, *read_seen(challenger)) if each.side in LEARNED_FROM}
     found = {each.digest for each in read(corpus / f"{SIDE}.parquet", Document, ("id", "digest"))} - learned
-    if not found:
-        raise ValueError("no document is left that neither model has learned from; add new ones")
     return found, {each.digest for each in seen if each.side == SIDE} & found
+
+
+def _own_held_out(conversations: Path, champion: Registered | None) -> tuple[set[str], set[str]]:
+    """The same of a user's own conversations, by their ids."""
+    from lmcore.conversations.seen import own_records, read_seen_conversations
+
+    asked = own_records(conversations, SIDE)
+    seen = read_seen_conversations(champion.home) if champion and asked else {}
+    learned = {digest for side in LEARNED_FROM for digest in seen.get(side, ())}
+    unseen = {record.id for digest, record in asked.items() if digest not in learned}
+    return unseen, {record.id for digest, record in asked.items() if digest in seen.get(SIDE, ())} & unseen
 
 
 def _look(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmcore.lineage import Facts
 from tasks.artifacts import Registration, Release, Verdict
 from tasks.engine.step import Build, Forecast, step
+
+if TYPE_CHECKING:
+    from tasks.tracking.versions import Registered
 
 ENTRY = "release.json"
 PROMOTE = "promote"
@@ -20,16 +23,26 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
 
 
 def _is_settled(workspace: Path, product: Path, in_full: bool) -> bool:
-    """Whether the model's journal knows the verdict; who is champion now is up to whoever moved it last."""
+    """Whether the model's journal knows the verdict, and MLflow shows its page; who is champion now is up to
+    whoever moved it last.
+    """
+    from tasks.card import is_published
     from tasks.tracking.journal import Journal
 
     entry = json.loads((product / ENTRY).read_text())
-    return _is_noted(Journal(workspace, entry["model"]), entry)
+    version, report = _challenger(workspace, entry), workspace / entry["report"]
+    is_shown = version is None or is_published(version, report)
+    return is_shown and _is_noted(Journal(workspace, entry["model"]), entry)
 
 
 def _settle(workspace: Path, product: Path, arguments: Mapping[str, Any]) -> None:
     """For a workspace whose journal does not know it: a copy without its `releases/`."""
-    _note(workspace, json.loads((product / ENTRY).read_text()))
+    from tasks.card import publish
+
+    entry = json.loads((product / ENTRY).read_text())
+    _note(workspace, entry)
+    if version := _challenger(workspace, entry):
+        publish(workspace, version.name, version.version)
 
 
 @step(makes=Release, forecast=_forecast, is_registered=_is_settled, renew=_settle)
@@ -39,6 +52,7 @@ def promote_challenger(build: Build, challenger: Registration, verdict: Verdict,
     Raises:
         Overtaken: another version became champion since the verdict; run again to be judged beside that.
     """
+    from tasks.card import publish
     from tasks.tracking.journal import Journal
     from tasks.tracking.moves import promote
     from tasks.tracking.standing import standing
@@ -57,6 +71,7 @@ def promote_challenger(build: Build, challenger: Registration, verdict: Verdict,
     root, model = build.workspace_root, entry["model"]
     _note(root, entry)
     numbers = {version.digest: version.version for version in versions(root, model)}
+    publish(root, model, numbers[entry["challenger"]])
     # One that was released on this verdict and rolled back before this step came to its end stays so.
     released = standing(Journal(root, model).entries()).released
     if entry["word"] == PROMOTE and numbers[entry["challenger"]] not in released:
@@ -69,6 +84,14 @@ def promote_challenger(build: Build, challenger: Registration, verdict: Verdict,
         )
     build.say(entry["sentence"])
     return {"model": model, "word": entry["word"]}
+
+
+def _challenger(workspace: Path, entry: Mapping[str, Any]) -> Registered | None:
+    """The version that was judged."""
+    from tasks.tracking.versions import versions
+
+    found = versions(workspace, entry["model"])
+    return next((version for version in found if version.digest == entry["challenger"]), None)
 
 
 def _note(workspace: Path, entry: Mapping[str, Any]) -> None:

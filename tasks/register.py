@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmcore.lineage import Facts, read_manifest
-from tasks.artifacts import Checkpoint, Choice, Registration, Report, Shards
+from tasks.artifacts import Checkpoint, Choice, Conversations, Registration, Report, Shards
 from tasks.engine.proof import prove
 from tasks.engine.step import Build, Forecast, current, step
 from tasks.engine.workspace import Workspace
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ENTRY = "registration.json"
 LINEAGE = "lineage.json"
+SEEN = ("documents.parquet", "own_conversations.json")
+"""What the model was made with."""
 MOST_SOURCES = 10
 """That a description names."""
 
@@ -29,11 +31,13 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
 
 
 def _is_registered(workspace: Path, product: Path, in_full: bool) -> bool:
-    """Whether the registry holds this very model, every byte of it, and it was once given its alias.
+    """Whether the registry holds this very model, every byte of it, with its card, and it was once given its
+    alias.
 
     Which one it has now is up to whoever moved it last: to go back to an older commit is no reason to
     promote it.
     """
+    from tasks.card import is_published
     from tasks.tracking.moves import is_enlisted
     from tasks.tracking.versions import versions
 
@@ -41,6 +45,8 @@ def _is_registered(workspace: Path, product: Path, in_full: bool) -> bool:
     name, digest = entry["name"], entry["digest"]
     version = next((each for each in versions(workspace, name) if each.digest == digest), None)
     if version is None or not version.model_id or not is_enlisted(workspace, name, digest):
+        return False
+    if not is_published(version):
         return False
     place = Workspace(workspace)
     copy = prove(place, place.address(version.folder), in_full=in_full).manifest
@@ -66,15 +72,18 @@ def register_model(
     choice: Choice,
     test: Report,
     shards: Shards,
+    conversations: Sequence[Conversations],
     settings: RegistrationConfig,
     *,
     name: str,
 ) -> Facts:
     """Give the chosen candidate a version with signature, example, lineage and alias; it loads anywhere.
 
-    With it goes what it has seen: every document of the shards that the candidates were made with.
+    With it goes what it has seen: every document of the shards that the candidates were made with, and every
+    own conversation.
     """
     from lmcore.batching.seen import data_digest, read_seen, write_seen
+    from lmcore.conversations.seen import write_seen_conversations
     from tasks.lineage import as_json, trace
 
     chosen = json.loads((build.path(choice) / "choice.json").read_text())
@@ -82,6 +91,8 @@ def register_model(
     record = as_json(trace(build.workspace_root, model))
     (build.folder / LINEAGE).write_text(record, encoding="utf-8")
     write_seen(build.path(shards), build.folder)
+    for each in conversations:
+        write_seen_conversations(build.path(each), build.folder)
     entry = {
         "name": settings.model or name,
         "alias": settings.alias,
@@ -105,6 +116,7 @@ def _register(
     workspace: Path, product: Path, entry: Mapping[str, Any], arguments: Mapping[str, Any], alias: str | None
 ) -> int:
     """Give the model in an entry its version; returns the version's number."""
+    from tasks.card import publish
     from tasks.lineage import as_text, trace
     from tasks.tracking.pages import show_page
     from tasks.tracking.registry import register
@@ -136,11 +148,12 @@ def _register(
             "lineage.html": page,
             "lineage.txt": as_text(lineage),
             LINEAGE: (product / LINEAGE).read_text(encoding="utf-8"),
-            "documents.parquet": (product / "documents.parquet").read_bytes(),
+            **{file: (product / file).read_bytes() for file in SEEN if (product / file).is_file()},
         },
         number=_number(product),
         who=_who(),
     )
+    publish(workspace, entry["name"], version.version)
     return version.version
 
 

@@ -413,6 +413,41 @@ def card(
     card_command(model, out)
 
 
+@app.command()
+def forget(
+    file: Annotated[str, typer.Argument(help="A source's file: its path, or SOURCE/FILE.")],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="For the record.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    is_agreed: Annotated[
+        bool, typer.Option("--yes", help="Do not ask; a file in data/sources goes as well.")
+    ] = False,
+    keep_file: Annotated[
+        bool, typer.Option("--keep-file", help="Leave the file itself in data/sources.")
+    ] = False,
+    is_retiring: Annotated[
+        bool, typer.Option("--retire", help="Take away the weights that learned from it as well.")
+    ] = False,
+) -> None:
+    """Never read a file again, and remove all that holds its text; weights stay, and are marked."""
+    from flows.cli.forgetting import forget_command
+
+    forget_command(file, why, dry_run, is_agreed, keep_file, is_retiring)
+
+
+@app.command()
+def reproduce(
+    model: Product,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="FOLDER", help="Keep what was made there.", show_default=False),
+    ] = None,
+) -> None:
+    """Make a model again from its record, beside the workspace, and compare it byte for byte."""
+    from flows.cli.reproducing import reproduce_command
+
+    reproduce_command(model, keep)
+
+
 def _accept(
     flow: str, experiment: str, overrides: list[str], options: Options, is_wanted: bool, is_trusting: bool
 ) -> None:

@@ -44,7 +44,7 @@ def _model(
         found = find_product(workspace, called)
     except SettingsError as error:
         known = sorted(_experiments_in(products, runs))
-        raise SettingsError(f"{error}{did_you_mean(called, known)}") from None
+        raise SettingsError(f"{error}.{did_you_mean(called, known)}") from None
     nodes = ordered(found.trace(workspace))
     made = [node.manifest for node in nodes if node.manifest]
     _show(out, f"{found.title} and all that it was made from", made, saved(runs, [each.key for each in made]))
@@ -69,7 +69,9 @@ def _show(out: Console, title: str, made: Sequence[Manifest], reuse: Saved) -> N
     out.print(title, style="bold")
     out.print(table)
     if whole.unknown:
-        out.print(f"{count(whole.unknown, 'product')} made elsewhere: what they took is not known here", style="dim")
+        out.print(
+            f"{count(whole.unknown, 'product')} made elsewhere: what they took is not known here", style="dim"
+        )
     out.print(_reuse(reuse))
 
 
@@ -127,7 +129,9 @@ def usage_command() -> None:
     out.print()
     items = prune(workspace, is_dry_run=True).items
     freed = sum(item.size for item in items)
-    told = f"lm prune would free {size(freed)} ({count(len(items), 'thing')})" if items else "nothing to prune"
+    told = (
+        f"lm prune would free {size(freed)} ({count(len(items), 'thing')})" if items else "nothing to prune"
+    )
     out.print(f"{told}; git's own files are not counted", style="bold")
 
 

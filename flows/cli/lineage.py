@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tasks.lineage.diff import Side
     from tasks.lineage.graph import Node
 
-PAGE = "lineage"
 SHOWN_DETAILS = 12
 
 
@@ -27,9 +26,6 @@ def lineage_command(
     openlineage: Path | None,
     cyclonedx: Path | None,
 ) -> None:
-    from tasks.lineage import as_json as to_json
-    from tasks.lineage import as_text
-
     workspace = find_workspace()
     found = find_product(workspace, called)
     root = found.trace(workspace)
@@ -40,44 +36,52 @@ def lineage_command(
 
         _write(openlineage, events(root), "OpenLineage events, one a line")
     if cyclonedx:
-        from tasks.lineage.exports.cyclonedx import bill_of_materials
+        _write_bill(cyclonedx, found, root)
+    if not (html or is_opened or openlineage or cyclonedx):
+        _show(found, root, as_json)
 
-        version = found.version
-        named = (version.name, f"v{version.version}") if version else (root.name, root.digest[:12])
-        _write(cyclonedx, bill_of_materials(root, *named, _scores(found)), "CycloneDX bill of materials")
-    if html or is_opened or openlineage or cyclonedx:
-        return
+
+def _show(found: Found, root: Node, as_json: bool) -> None:
+    from tasks import lineage
+
     if as_json:
-        sys.stdout.write(to_json(root))
+        sys.stdout.write(lineage.as_json(root))
         return
     if version := found.version:
         aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
         run = f", run {version.run_id}" if version.run_id else ""  # what was made elsewhere has none here
         print(f"registered model {version.name} v{version.version}{aliases}{run}")
-    sys.stdout.write(as_text(root))
+    sys.stdout.write(lineage.as_text(root))
 
 
 def _write_page(workspace: Workspace, found: Found, root: Node, html: Path | None, is_opened: bool) -> None:
     from tasks.lineage.page import About, render
 
-    about = About(found.title, is_registered=found.version is not None, scores=_scores(found))
-    file = html or workspace.private / "pages" / f"{PAGE}-{root.digest[:12]}.html"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _write(file, render(root, about), "the page")
+    is_registered, why = found.version is not None, _why(workspace, found)
+    about = About(found.title, is_registered=is_registered, scores=_scores(found), why=why)
+    file = html or workspace.private / "pages" / f"lineage-{root.digest[:12]}.html"
+    _write(file, render(root, about), "where it comes from, on one page")
     if is_opened:
         import webbrowser
 
         if not webbrowser.open(file.absolute().as_uri()):
-            print("no browser was found here; open that file in one")
+            print("there is no browser here; open that file in one")
+
+
+def _write_bill(file: Path, found: Found, root: Node) -> None:
+    from tasks.lineage.exports.cyclonedx import bill_of_materials
+
+    version = found.version
+    name, number = (version.name, f"v{version.version}") if version else (root.name, root.digest[:12])
+    _write(file, bill_of_materials(root, name, number, _scores(found)), "CycloneDX bill of materials")
 
 
 def _write(file: Path, text: str, what: str) -> None:
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise SettingsError(
-            f"cannot write {file}: {error.strerror}; name a file in a folder that there is"
-        ) from None
+        raise SettingsError(f"cannot write {file}: {error.strerror}; name another file") from None
     print(f"wrote {file}: {what}")
 
 
@@ -85,6 +89,17 @@ def _scores(found: Found) -> dict[str, float]:
     """A registered version's own numbers on the test side."""
     tags = found.version.tags if found.version else {}
     return {name: float(value) for name, value in tags.items() if name.startswith("test/")}
+
+
+def _why(workspace: Workspace, found: Found) -> str:
+    """Why a registered version was chosen among others, if its registration is still there."""
+    from tasks.engine.reach import registrations
+
+    if (version := found.version) is None:
+        return ""
+    entries = [entry for _, entry in registrations(workspace)]
+    is_its = (version.name, version.digest)
+    return next((each["why"] for each in entries if (each.get("name"), each.get("digest")) == is_its), "")
 
 
 def diff_command(was: str, now: str, as_json: bool, is_full: bool) -> None:
@@ -124,8 +139,9 @@ def _next_run(manifest: Manifest, address: str) -> str:
     from flows.cli.running import open_run
     from tasks.engine.run import make_plan
 
-    made = manifest.provenance
-    flow, experiment = made.get("flow") or "build_assistant", made.get("experiment") or manifest.name
+    flow, experiment = (manifest.provenance.get(name) for name in ("flow", "experiment"))
+    if not flow or not experiment:
+        return "nobody can say: which run made it is not known here"
     command = f"lm {flow} {experiment}"
     try:
         _, lines = make_plan(*open_run(flow, experiment, ()))

@@ -15,7 +15,7 @@ from lmcore.config import SettingsError, did_you_mean
 from tasks.engine.workspace import find_workspace
 from tasks.tracking.journal import Entry, Journal, journals
 from tasks.tracking.moves import finish, rollback
-from tasks.tracking.standing import CHAMPION, PREVIOUS, moves_of
+from tasks.tracking.standing import BY_HAND, CHAMPION, PREVIOUS, ROLLBACK, moves_of
 from tasks.tracking.versions import aliases_of, versions
 
 NOBODY = "nobody"
@@ -31,10 +31,14 @@ def rollback_command(model: str, to: str | None, why: str) -> None:
     def tell(entry: Entry) -> None:
         told.append(entry)
         what = "finished, it was interrupted: " if entry.id in begun else ""
+        what = "moved past lm before: " if entry.facts["cause"] == BY_HAND and not what else what
         out.print(Text(f"{name}: {what}{', '.join(_arrow(*move) for move in moves_of(entry))}"))
-        held = aliases_of(root, name)
-        before = f"v{held[PREVIOUS]}, where another lm rollback {name} goes" if PREVIOUS in held else NOBODY
-        out.print(f"{name}@{CHAMPION} is v{held[CHAMPION]} now; before it: {before}", style="bold")
+        if entry.facts["cause"] == ROLLBACK:
+            held = aliases_of(root, name)
+            before = (
+                f"v{held[PREVIOUS]}, where another lm rollback {name} goes" if PREVIOUS in held else NOBODY
+            )
+            out.print(f"{name}@{CHAMPION} is v{held.get(CHAMPION)} now; before it: {before}", style="bold")
         out.file.flush()
 
     made = rollback(root, name, number, why, tell=tell)
@@ -106,6 +110,9 @@ def _rows(entry: Entry, is_pending: bool, digests: Mapping[str, int]) -> Iterato
         test_set = str(facts.get("test_set", ""))[:12]
         told = f"{facts.get('documents', '?')} documents of test set {test_set}{spent}"
         yield "look", _sides(facts, digests), told
+    elif entry.kind == "forgotten":
+        told = f": {facts['why']}" if facts.get("why") else ""
+        yield "forgotten", f"v{facts['version']} saw it", f"{facts['files']}{told}"
     elif facts.get("left"):
         yield "done", "", f"line {facts['of']}; left as a hand had put it: {', '.join(facts['left'])}"
 

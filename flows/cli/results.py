@@ -115,6 +115,10 @@ def _next(out: Console, workspace: Workspace, result: Result, products: Products
     for manifest in _of(products, "promote_challenger"):
         model = manifest.facts["model"]
         rows.append((f"lm history {model}", "who moved its aliases, when and why; lm rollback goes back"))
+    for manifest in _of(products, "judge_challenger"):
+        verdict = f"reports/{manifest.name}/judge_challenger/log/verdict.html"
+        if workspace.path(verdict).exists():
+            rows.append((verdict, f"why {manifest.facts['word']}, on one page"))
     page = f"reports/{result.session.experiment}/report.html"
     if workspace.path(page).exists():
         rows.append((page, "all of this run on one page"))

@@ -67,7 +67,7 @@ def open_run(flow_name: str, name: str, overrides: Sequence[str]) -> tuple[Works
         SettingsError: there is no such flow, experiment or setting.
     """
     workspace = find_workspace()
-    _use_parts(workspace)
+    use_parts(workspace)
     flow, points = find_flow(flow_name), variants_of(overrides)
     experiments = [load_experiment(workspace, flow_name, name, changes, kind_of) for _, changes in points]
     if len(points) == 1:
@@ -78,7 +78,7 @@ def open_run(flow_name: str, name: str, overrides: Sequence[str]) -> tuple[Works
     return workspace, sweep(flow, variants), base.model_copy(update={"name": sweep_name(base, variants)})
 
 
-def _use_parts(workspace: Workspace) -> None:
+def use_parts(workspace: Workspace) -> None:
     """Let the registries find what the workspace adds under `parts/`."""
     from lmcore.registry import workspace_parts
 

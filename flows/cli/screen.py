@@ -84,7 +84,12 @@ class Screen:
         with self._lock:
             if label in self._bars:
                 self._progress.remove_task(self._bars.pop(label))
-        self.out.print(_line(label, outcome))
+        if line := self.line(label, outcome):
+            self.out.print(line)
+
+    def line(self, label: str, outcome: Outcome) -> Text | None:
+        """What stays on the screen of a call that is done."""
+        return _line(label, outcome)
 
 
 def _left(first: tuple[int, float], last: tuple[int, float], total: int) -> str:

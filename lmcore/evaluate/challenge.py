@@ -100,7 +100,7 @@ def challenge(
 
 
 def _find(file: Path, wanted: Collection[str], *, with_text: bool) -> dict[str, Document]:
-    """The documents that are wanted, by digest and in its order; of equal texts the first."""
+    """The documents that are wanted, by digest, in the order of the digests; of equal texts the first."""
     columns = ("id", "source", "file", "line", "digest", "family", *(("text",) if with_text else ()))
     digests = set(wanted)
     found: dict[str, Document] = {}

@@ -108,11 +108,18 @@ def _first(smoke: Check, look_number: int, documents: int) -> Decision:
 
 
 def _conclude(checks: Sequence[Check]) -> tuple[Word, str]:
-    for word, ends in (("failed", "keep"), ("cannot tell", "cannot tell")):
-        if found := [check.sentence for check in checks if check.word == word]:
-            return ends, f"{ends}: {'; '.join(found)}"  # type: ignore[return-value]
-    passed = [check.name for check in checks[1:] if check.word == "passed"]
-    return "promote", f"promote: {checks[0].sentence}; passed as well: {', '.join(passed) or 'nothing else'}"
+    """The sentence is that of the first check that decides; the others are named."""
+    ends: tuple[tuple[Word, str, str], ...] = (
+        ("keep", "failed", "failed as well"),
+        ("cannot tell", "cannot tell", "not shown either"),
+        ("promote", "passed", "passed as well"),
+    )
+    for word, of_check, said in ends:
+        if found := [check for check in checks if check.word == of_check]:
+            first, *others = found
+            names = ", ".join(check.name for check in others)
+            return word, f"{word}: {first.sentence}" + (f"; {said}: {names}" if others else "")
+    raise AssertionError("the target is never off")
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -16,9 +16,11 @@ import numpy as np
 
 from lmcore.evaluate.paired_scores import PairedScores
 from lmcore.evaluate.settings import GateConfig
-from lmcore.evaluate.sign_flip import documents_to_tell, sign_flip
+from lmcore.evaluate.sign_flip import ADVERSE, documents_to_tell, sign_flip
 from lmcore.evaluate.speed import read_slowdown
 
+_RECKONED = f"reckoning with {ADVERSE} more documents to the contrary"
+"""How probabilities are meant, see `sign_flip`."""
 Word = Literal["passed", "failed", "cannot tell", "off"]
 
 
@@ -56,14 +58,13 @@ def check_target(scores: PairedScores, metric: str, settings: GateConfig, look_n
     if len(losses) < settings.min_documents:
         return _needs_documents(Check("target", "cannot tell", told, numbers), losses, weights, settings)
     numbers["error_rate"] = settings.error_per_look
+    leads = f"{_RECKONED}, noise would lead by as much with probability {p_better:.2g}, and {spends}"
+    lags = f"{_RECKONED}, noise would fall behind as far with probability {p_worse:.2g}"
     if p_better <= settings.error_per_look:
-        why = f"noise would lead by as much with probability {p_better:.2g}, and {spends}"
-        return Check("target", "passed", f"{told}; {why}", numbers)
+        return Check("target", "passed", f"{told}; {leads}", numbers)
     if p_worse <= settings.error_rate:
-        why = f"noise would fall behind as far with probability {p_worse:.2g}"
-        return Check("target", "failed", f"{told}; {why}", numbers)
-    why = f"noise would lead by as much with probability {p_better:.2g}, and {spends}"
-    check = Check("target", "cannot tell", f"{told}, but {why}", numbers)
+        return Check("target", "failed", f"{told}; {lags}", numbers)
+    check = Check("target", "cannot tell", f"{told}, but {leads if losses.sum() < 0 else lags}", numbers)
     return _needs_documents(check, losses, weights, settings)
 
 
@@ -80,7 +81,7 @@ def check_older(scores: PairedScores, metric: str, settings: GateConfig) -> Chec
     if stop := _cannot_score(scores, "older text"):
         sentence = f"older text: {stop.sentence}, or set max_older_loss to null"
         return stop._replace(sentence=sentence, numbers=numbers | stop.numbers)
-    allowed = f"at most {limit:.2%} worse is allowed"
+    allowed = f"at most {_percent(limit)} worse is allowed"
     told = f"older text: {_compare(scores, metric)} on {_documents(scores)}; {allowed}"
     losses, weights = scores.losses(limit)
     dials = {"num_draws": settings.num_resamples, "seed": settings.seed}
@@ -107,8 +108,9 @@ def check_speed(folder: Path, told: Mapping[str, Any], settings: GateConfig) -> 
     slowdown, rates = measured
     numbers = {**rates, **slowdown._asdict(), "limit": limit}
     word: Word = "passed" if slowdown.high <= limit else "failed" if slowdown.low > limit else "cannot tell"
-    bounds = f"95 % {slowdown.low:+.0%} to {slowdown.high:+.0%}"
-    sentence = f"speed: takes {slowdown.value:+.0%} longer a byte ({bounds}); at most {limit:.0%} is allowed"
+    how = f"{_percent(abs(slowdown.value))} {'more' if slowdown.value > 0 else 'less'} time"
+    bounds = f"95 % {100 * slowdown.low:+.0f} % to {100 * slowdown.high:+.0f} %"
+    sentence = f"speed: {how} for a byte ({bounds}); at most {_percent(limit)} more is allowed"
     cure = ", which is not shown, and so no pass: measure again where less else is going on"
     return Check("speed", word, sentence + (cure if word == "cannot tell" else ""), numbers)
 
@@ -128,8 +130,8 @@ def check_size(told: Mapping[str, Any], settings: GateConfig) -> Check:
     word: Word = "passed" if growth <= limit else "failed"
     sentence = (
         f"size: {after['parameters']:,} against {before['parameters']:,} parameters, "
-        f"{after['weight_bytes']:,} against {before['weight_bytes']:,} bytes of weights ({growth:+.1%}); "
-        f"at most {limit:+.1%} is allowed"
+        f"{after['weight_bytes']:,} against {before['weight_bytes']:,} bytes of weights; "
+        f"at most {_percent(limit)} more is allowed"
     )
     return Check("size", word, sentence, numbers | {"growth": growth, "limit": limit})
 
@@ -199,11 +201,11 @@ def _relative(scores: PairedScores) -> float | None:
 
 
 def _compare(scores: PairedScores, metric: str) -> str:
-    """`1.5120 against 1.5170 bits per byte, 0.33 % better,`."""
+    """`1.5120 against 1.5170 bits per byte (0.33 % better)`."""
     theirs, ours = scores.score("champion"), scores.score("challenger")
     assert theirs is not None and ours is not None
     is_better = ours < theirs if scores.kind == "nats" else ours > theirs
-    far = f"{abs(ours / theirs - 1):.2%}" if theirs else f"{abs(ours - theirs):.4f}"
+    far = _percent(abs(ours / theirs - 1)) if scores.kind == "nats" else f"{abs(ours - theirs):.4f}"
     how = "equal" if ours == theirs else f"{far} {'better' if is_better else 'worse'}"
     return f"{ours:.4f} against {theirs:.4f} {metric} ({how})"
 
@@ -211,4 +213,11 @@ def _compare(scores: PairedScores, metric: str) -> str:
 def _documents(scores: PairedScores) -> str:
     number, unlike = len(scores.digests), scores.num_unlike
     told = f"{number:,} document{'' if number == 1 else 's'}"
-    return told if unlike == number else f"{told} ({unlike:,} of them unlike each other)"
+    if unlike < number:
+        told += f", {unlike:,} of them unlike each other,"
+    effective = scores.num_effective
+    return f"{told} (as good as {effective:.0f} of equal size)" if effective < unlike / 2 else told
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:,.0f} %"

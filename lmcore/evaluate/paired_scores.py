@@ -61,6 +61,12 @@ class PairedScores:
         )
 
     @property
+    def num_effective(self) -> float:
+        """How many documents of equal size would weigh as evenly: (sum w)^2 / sum w^2 (Kish 1965)."""
+        weights = self._by_family(self.weights)
+        return float(weights.sum() ** 2 / np.square(weights).sum()) if weights.any() else 0.0
+
+    @property
     def older(self) -> PairedScores:
         """The documents that the champion's own held-out side had."""
         return self.only(self.is_older)
@@ -82,14 +88,14 @@ class PairedScores:
         ours, theirs = self._in_units(self.challenger), self._in_units(self.champion)
         sign = 1 if self.kind == "nats" else -1
         losses = sign * (ours - theirs) - tolerated * theirs
-        places = np.unique(np.asarray(self.families, dtype=str), return_inverse=True)[1]
-        return _sum(places, losses), _sum(places, self.weights)
+        return self._by_family(losses), self._by_family(self.weights)
 
     def summary(self) -> dict[str, Any]:
         """Counts, scores and the difference (challenger less champion) with its 95 % interval."""
         told: dict[str, Any] = {
             "documents": len(self.digests),
             "unlike": self.num_unlike,
+            "effective": self.num_effective,
             "weight": float(self.weights.sum()),
             "champion": self.score("champion"),
             "challenger": self.score("challenger"),
@@ -99,6 +105,10 @@ class PairedScores:
             sign = 1 if self.kind == "nats" else -1
             told["difference"] = paired_difference(sign * losses, 0 * losses, weights)._asdict()
         return told
+
+    def _by_family(self, values: Floats) -> Floats:
+        places = np.unique(np.asarray(self.families, dtype=str), return_inverse=True)[1]
+        return np.bincount(places, weights=values).astype(np.float64)
 
     def _in_units(self, given: Floats) -> Floats:
         return given / math.log(2) if self.kind == "nats" else given
@@ -153,7 +163,3 @@ def read_scores(folder: Path, kind: Kind, *, has_champion: bool) -> PairedScores
 
 def _weight(kind: Kind) -> str:
     return "bytes" if kind == "nats" else "weight"
-
-
-def _sum(places: NDArray[np.intp], values: Floats) -> Floats:
-    return np.bincount(places, weights=values).astype(np.float64)

@@ -135,8 +135,8 @@ class GateConfig(ScoringConfig):
     """Tokens written after each prompt, and in each round that measures speed."""
     temperature: float = Field(0.8, gt=0)
     """Of what is written by chance."""
-    speed_rounds: int = Field(11, ge=8)
-    """How often both models write in turn to be timed; of fewer than 8 rounds the median has no interval."""
+    speed_rounds: int = Field(25, ge=6)
+    """How often both models write in turn to be timed: more rounds narrow the interval of the slowdown."""
     stride: int | None = Field(None, ge=1)
     """How far the window moves: smaller gives each token more context, lower perplexity and more work.
 

@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     products.registered_copies,
     releases.lost_versions,
     releases.pending_moves,
+    releases.foreign_journals,
     releases.aliases_of_nothing,
     products.ledgers,
     products.cached_versions,

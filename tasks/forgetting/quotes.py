@@ -7,6 +7,7 @@ stands in other files as well is no quote, so such runs are left out before anyt
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class Quotes:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def _runs(words: list[str], length: int) -> Iterator[Run]:

@@ -98,7 +98,9 @@ class Sightings:
             is_direct = any(map(self.subject.is_in, sources_in(each)))
             texts = tuple(self._texts(place)) if place else ()
             found.append(SeenProduct(each, address, state, is_direct, texts))
-        return sorted(found, key=lambda each: (not each.is_direct, each.address, each.state, each.manifest.key))
+        return sorted(
+            found, key=lambda each: (not each.is_direct, each.address, each.state, each.manifest.key)
+        )
 
     @cached_property
     def versions(self) -> list[SeenVersion]:
@@ -108,7 +110,8 @@ class Sightings:
         return [
             SeenVersion(version, tuple(self._seen_by(version)))
             for version in versions(self.workspace.root)
-            if version.key in self.keys or any(map(self.subject.is_in, sources_in_record(version.home / RECORD)))
+            if version.key in self.keys
+            or any(map(self.subject.is_in, sources_in_record(version.home / RECORD)))
         ]
 
     def _seen_by(self, version: Registered) -> Iterator[SeenText]:

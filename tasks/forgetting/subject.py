@@ -76,6 +76,8 @@ def find_subject(workspace: Workspace, given: str) -> Subject:
     known = known_occurrences(workspace)
     lines = read_forgotten(workspace)
     names = {given, *spelled, *(os.path.realpath(path) for path in spelled)}
+    if file is None and (file := _at_its_place(known, names, workspace)):
+        digest = file_digest(file)
     lines = [line for line in lines if digest in line.sha256 or _are_at(line.places, names, workspace)]
     digests = {digest} | {each for line in lines for each in line.sha256}
     at_path = {place for place in known if _are_at([place], names, workspace)}
@@ -96,13 +98,23 @@ def known_occurrences(workspace: Workspace) -> dict[Place, frozenset[str]]:
     """Every file that any product or registered version has ever read, as far as is known."""
     found: dict[Place, set[str]] = {}
     roots: dict[tuple[str, str], Path] = {}
-    for source in _sources(workspace):
+    for source in known_sources(workspace):
         known = (source.address, source.name)
         root = roots.setdefault(known, root_of_source(workspace, source))
         for file, digest in source.files.items():
             place = Place(source.name, file, workspace.address(root / file))
             found.setdefault(place, set()).add(digest)
     return {place: frozenset(digests) for place, digests in found.items()}
+
+
+def known_sources(workspace: Workspace) -> Iterator[SourceFiles]:
+    """All that any product or registered version was read from; many of them more than once."""
+    from tasks.tracking.versions import versions
+
+    for manifest in known_products(workspace):
+        yield from sources_in(manifest)
+    for version in versions(workspace.root):
+        yield from sources_in_record(version.home / RECORD)
 
 
 def sources_in(manifest: Manifest) -> Iterator[SourceFiles]:
@@ -135,20 +147,17 @@ def root_of_source(workspace: Workspace, source: SourceFiles) -> Path:
     return folder
 
 
-def _sources(workspace: Workspace) -> Iterator[SourceFiles]:
-    from tasks.tracking.versions import versions
-
-    for manifest in known_products(workspace):
-        yield from sources_in(manifest)
-    for version in versions(workspace.root):
-        yield from sources_in_record(version.home / RECORD)
-
-
 def _spellings(workspace: Workspace, given: str) -> Iterator[Path]:
     """What a path may mean: as it is from here, from the workspace, or as SOURCE/FILE in `data/sources`."""
     path = Path(given).expanduser()
     for start in (Path.cwd(), workspace.root, workspace.sources):
         yield Path(os.path.normpath(start / path))
+
+
+def _at_its_place(known: Iterable[Place], names: set[str], workspace: Workspace) -> Path | None:
+    """Where a file lies that was asked for as SOURCE/FILE."""
+    paths = (workspace.path(place.path) for place in known if _are_at([place], names, workspace))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _are_at(places: Iterable[Place], names: set[str], workspace: Workspace) -> bool:

@@ -67,7 +67,7 @@ def _how(manifest: Manifest) -> Iterator[str]:
     yield f"{manifest.step}: {words_on(manifest.step).sentence}"
     settings = dict(flat_settings(manifest.key_document.get("settings", {})))
     if settings:
-        yield "with " + ", ".join(f"{path} {value_in_words(value)}" for path, value in settings.items())
+        yield "with " + "; ".join(f"{path} {value_in_words(value)}" for path, value in settings.items())
     code = manifest.key_document.get("code", {})
     fingerprint = manifest.key_document.get("fingerprint")
     known_as = f", fingerprint {fingerprint}" if fingerprint else ""
@@ -123,6 +123,7 @@ def _cost(root: Node, manifest: Manifest) -> Iterator[str]:
 def _users(workspace: Workspace, manifest: Manifest) -> Iterator[str]:
     products = list(known_products(workspace))
     readers = [each for each in products if manifest.key in inputs_of(each)]
+    readers.sort(key=lambda each: (each.step, each.name))
     for each in readers[:MOST_NAMED]:
         yield f"{each.step} {each.name}: {address_of(workspace, each)}"
     if len(readers) > MOST_NAMED:

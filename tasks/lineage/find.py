@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LAST_STEPS = ("pretrain_model", "write_shards", "train_tokenizer", "split_corpus")
 """What an experiment's name stands for: the first of these that it has made."""
+CHAMPION = "champion"
 SHORTEST_PREFIX = 6
 """Digits of a digest or key that name a product."""
 
@@ -49,7 +50,8 @@ def find_product(workspace: Workspace, called: str) -> Found:
 
     Args:
         called: NAME@ALIAS or NAME@vN of a registered model, an address such as data/corpora/demo, six or
-            more digits of a digest or key, `step name` as in a plan, or an experiment.
+            more digits of a digest or key, `step name` as in a plan, an experiment, or else a registered
+            model, of which the champion is meant.
 
     Raises:
         SettingsError: nothing is called so, or several things are.
@@ -57,13 +59,16 @@ def find_product(workspace: Workspace, called: str) -> Found:
     called = called.removeprefix("models:/").rstrip("/")
     if "@" in called:
         return _version(workspace, called)
-    found = _by_address(workspace, called) or _by_name(workspace, called) or _by_digits(workspace, called)
+    found = _by_address(workspace, called) or _by_name(workspace, called)
+    if found is None and (version := _standing_version(workspace, called)):
+        return version
+    found = found or _by_digits(workspace, called)
     if found is None and (reader := _reader_of(workspace, called)):
         raise SettingsError(f"{called} is a source, no product; what was read from it is {reader}")
     if found is None:
         raise SettingsError(
-            f"no product '{called}': expected NAME@ALIAS, an address, {SHORTEST_PREFIX} or more digits of a "
-            "digest or key, or an experiment that has made something; `lm list` shows what there is"
+            f"no product '{called}': expected a registered model, an address, {SHORTEST_PREFIX} or more "
+            "digits of a digest or key, or an experiment that has made something; `lm list` shows all"
         )
     return Found(found)
 
@@ -79,8 +84,21 @@ def _version(workspace: Workspace, called: str) -> Found:
         raise SettingsError(
             f"no version '{which}' of a registered model '{name}': {there}; `lm list` shows all"
         )
+    return _registered(workspace, version)
+
+
+def _standing_version(workspace: Workspace, name: str) -> Found | None:
+    """A registered model's champion; its newest version if there is none."""
+    from tasks.tracking.versions import registered, versions
+
+    newest = next(reversed(versions(workspace.root, name)), None)
+    version = registered(workspace.root, name, CHAMPION) or newest
+    return _registered(workspace, version) if version else None
+
+
+def _registered(workspace: Workspace, version: Registered) -> Found:
     address = version.tags.get("lm.address") or workspace.address(version.folder)
-    return Found(Artifact(address, name, version.digest, version.key), version)
+    return Found(Artifact(address, version.name, version.digest, version.key), version)
 
 
 def _by_address(workspace: Workspace, called: str) -> Artifact | None:

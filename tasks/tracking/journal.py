@@ -24,7 +24,7 @@ from tasks.tracking.store import TrackingError
 
 LOCK = Path(".lm") / "registry.lock"
 FOLDER = "releases"
-KINDS = ("look", "verdict", "move", "done")
+KINDS = ("look", "verdict", "move", "done", "forgotten")
 HEAD = ("id", "when", "who", "kind")
 NEEDED = {"move": {"cause", "why", "moves", "digests"}, "done": {"of"}}
 LONGEST_NAME = 200
@@ -47,7 +47,7 @@ class Entry:
     who: str
     """`user@host`, and the flow run where one did it."""
     kind: str
-    """`look`, `verdict`, `move` or `done`."""
+    """`look`, `verdict`, `move`, `done`, or `forgotten`: what a version saw and no run reads any more."""
     facts: Mapping[str, Any]
     """All that stands behind the kind."""
 

@@ -134,9 +134,8 @@ def enlist(workspace: Path, name: str, version: int, alias: str, who: str | None
 
 def is_enlisted(workspace: Path, name: str, digest: str) -> bool:
     """Whether a product has been given its alias: the journal names it, or there are only aliases so far."""
-    if entries := Journal(workspace, name).entries():
-        return standing(entries).version_of(digest) is not None
-    return bool(aliases_of(workspace, name))
+    known = standing(Journal(workspace, name).entries())
+    return known.version_of(digest) is not None if known.digests else bool(aliases_of(workspace, name))
 
 
 def restore(workspace: Path, name: str, version: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.tracking.journal import Entry, Journal
+from tasks.tracking.journal import FOLDER, Entry, Journal
 from tasks.tracking.standing import BY_HAND, CHAMPION, ROLLBACK, Move, Standing, moves_of, standing
 from tasks.tracking.store import TrackingError, open_store
 from tasks.tracking.versions import Registered, aliases_of, numbers_of, registered, versions
@@ -36,6 +36,8 @@ class Registrar:
     ) -> None:
         self.workspace, self.name, self.tell = workspace, name, tell
         self.journal = Journal(workspace, name, who)
+        if others := strangers(workspace, name):
+            raise TrackingError(foreign(self.journal, others))
         self.finished = [entry for entry in self.journal.pending() if self._carry_out(entry)]
         self._note_what_was_moved_by_hand()
 
@@ -77,7 +79,7 @@ class Registrar:
 
     def _note(self, cause: str, why: str, moves: list[Move]) -> Entry:
         there = self.there
-        is_first = not self.journal.entries()
+        is_first = not self.now.digests
         named = there.keys() if is_first else {number for move in moves for number in move[1:] if number}
         digests = {str(number): there[number].digest or "" for number in sorted(named) if number in there}
         rows = [{"alias": move.alias, "from": move.before, "to": move.after} for move in moves]
@@ -125,9 +127,28 @@ class Registrar:
         moves = [Move(alias, now.get(alias), held.get(alias)) for alias in sorted({*now, *held})]
         moved = [m for m in moves if m.before != m.after and (m.after is not None or m.before in numbers)]
         if moved:
-            is_first = not self.journal.entries()
+            is_first = not self.now.digests
             why = "as it was when this journal began" if is_first else "moved in MLflow, past lm"
             self._carry_out(self._note(BY_HAND, why, moved))
+
+
+def strangers(workspace: Path, name: str) -> list[int]:
+    """Versions that are other bytes in the registry than in the journal: that is of another workspace."""
+    known = standing(Journal(workspace, name).entries()).digests
+    numbers = numbers_of(workspace, name, settled=True)
+    return [
+        number for number, digest in numbers.items() if digest and known.get(number, "") not in ("", digest)
+    ]
+
+
+def foreign(journal: Journal, numbers: list[int]) -> str:
+    """What is to be said of such versions, with the cure."""
+    which = ", ".join(f"v{number}" for number in numbers)
+    where = f"{FOLDER}/{journal.path.name}"
+    return (
+        f"{journal.model} {which} is another model in this registry than in {where}, which tells of another "
+        "workspace; bring the one of this workspace back from git, or move it away to begin anew"
+    )
 
 
 def waits(workspace: Path, name: str, entry: Entry) -> bool:

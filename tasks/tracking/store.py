@@ -211,6 +211,5 @@ def reading(workspace: Path) -> Iterator[sqlite3.Connection | None]:
 
 def unreadable(workspace: Path, error: Exception) -> TrackingError:
     """The error for a database that does not read, with the cure."""
-    return TrackingError(
-        f"cannot read {database_of(workspace)}: {error}; move it away, the next run registers models again"
-    )
+    cure = "lm doctor --fix moves it away and registers models again"
+    return TrackingError(f"cannot read {database_of(workspace)}: {error}; {cure}")

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import TypedDict
 
 
+WRITTEN_BY_RUNS = ("dvc.lock", "dvc.yaml", "releases")
+"""What a run changes itself, in no way that makes another product of the same commit."""
+
+
 class GitState(TypedDict):
     """Which commit the code and the experiments stand at."""
 
@@ -20,7 +24,8 @@ def git_state(workspace: Path) -> GitState | None:
     commit = _git(workspace, "rev-parse", "--verify", "--quiet", "HEAD")
     if not commit:
         return None
-    changes = _git(workspace, "status", "--porcelain", "--untracked-files=normal", "--", ".")
+    left_out = [f":(exclude){file}" for file in WRITTEN_BY_RUNS]
+    changes = _git(workspace, "status", "--porcelain", "--untracked-files=normal", "--", ".", *left_out)
     return {"commit": commit.strip(), "dirty": bool(changes is None or changes.strip())}
 
 

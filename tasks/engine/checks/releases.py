@@ -62,6 +62,19 @@ def pending_moves(workspace: Workspace, _: bool) -> Iterator[Finding]:
                 yield Finding(what, "the next command that moves an alias finishes it", mend)
 
 
+def foreign_journals(workspace: Workspace, _: bool) -> Iterator[Finding]:
+    """A journal tells of the versions of this registry, not of those of another clone."""
+    from tasks.tracking.journal import journals
+    from tasks.tracking.registrar import foreign, strangers
+
+    if _is_out_of_reach(workspace):
+        return
+    for journal in journals(workspace.root):
+        if others := strangers(workspace.root, journal.model):
+            what, cure = foreign(journal, others).split("; ", 1)
+            yield Finding(what, cure)
+
+
 def aliases_of_nothing(workspace: Workspace, _: bool) -> Iterator[Finding]:
     """An alias leads to a version that there is."""
     from tasks.tracking.versions import all_aliases, versions

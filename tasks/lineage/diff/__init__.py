@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 from tasks.lineage.diff import data, making, scores
 from tasks.lineage.diff.topic import Side, Topic
+from tasks.lineage.graph import Node, gaps_of
 
 __all__ = ["Difference", "Side", "Topic", "as_json", "as_text", "diff"]
 MARKS = {"same": "=", "changed": "*", "unknown": "?"}
@@ -32,17 +33,25 @@ class Difference:
 def diff(was: Side, now: Side) -> Difference:
     """Compare two products by what they were made from, and how."""
     pairs = making.paired(was.root, now.root)
-    topics = (
+    behind: tuple[Topic, ...] = (
         data.sources(was, now),
-        data.documents(was, now),
         making.tokenizers(was, now),
         making.steps(pairs),
         making.settings(pairs),
         making.code(pairs),
         making.libraries(pairs),
-        scores.scores(was, now),
     )
+    if gaps := [*gaps_of(was.root), *gaps_of(now.root)]:
+        behind = tuple(_doubted(topic, gaps[0]) for topic in behind)
+    topics = (behind[0], data.documents(was, now), *behind[1:], scores.scores(was, now))
     return Difference(was.title, now.title, _summary(was, now, topics), topics)
+
+
+def _doubted(topic: Topic, gap: Node) -> Topic:
+    """What can still be said where a record is gone: changes of what both have, and nothing else."""
+    if topic.word == "changed" and topic.name in making.OF_BOTH:
+        return topic
+    return Topic(topic.name, "unknown", f"the record of {gap.address} is gone, and with it what is behind it")
 
 
 def _summary(was: Side, now: Side, topics: Sequence[Topic]) -> str:

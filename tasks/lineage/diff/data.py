@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.engine.reasons import changed_files
 from tasks.lineage.diff.documents import SIDES, compare
 from tasks.lineage.diff.topic import Side, Topic, tally
-from tasks.lineage.graph import Node, gaps_of, sources_of
+from tasks.lineage.graph import Node, sources_of
 from tasks.words import count
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ def sources(was: Side, now: Side) -> Topic:
     held = f"{files} of {count(len(after), 'source')}"
     if details:
         return Topic("Sources", "changed", f"{tally(details)}; {held} now", tuple(details))
-    if gaps := [*gaps_of(was.root), *gaps_of(now.root)]:
-        lost = f"the record of {gaps[0].address} is gone, so what is behind it is not known"
-        return Topic("Sources", "unknown", lost)
     return Topic("Sources", "same", f"the same {held}")
 
 

@@ -13,6 +13,8 @@ from tasks.lineage.words import entitled
 from tasks.words import count
 
 TOKENIZER = "train_tokenizer"
+OF_BOTH = ("Settings", "Code", "Libraries")
+"""Topics on products that both sides have."""
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def _when(root: Node) -> datetime:
 
 
 def _component(node: Node) -> Component:
-    from cyclonedx.factory.license import LicenseFactory
+    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model.component import Component, ComponentType
 
     is_model = node.address.startswith(MODELS)

@@ -27,7 +27,7 @@ RUN_TEMPLATES = Path(__file__).parents[2] / "report" / "templates"
 
 def render(root: Node, about: About) -> str:
     """The page as HTML; every text from outside is escaped."""
-    script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
+    script = (TEMPLATES / "lineage.js.jinja").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = _environment().get_template("lineage.jinja")
     return page.render(view=view_of(root, about), script=script, script_digest=digest)

@@ -41,8 +41,8 @@ def _complete(nodes: Sequence[Node]) -> Iterator[Finding]:
         return
     files = sum(len(node.files) for node in nodes if node.is_source)
     sentence = (
-        f"Every way back from the model ends in one of {count(files, 'source file')} below, each with the "
-        "SHA-256 of its bytes. No other file went into it."
+        f"Every way back ends in one of {count(files, 'source file')} below, each with the SHA-256 of its "
+        "bytes. No other file went into it."
     )
     yield Finding("sound", "Complete", sentence)
 
@@ -67,8 +67,8 @@ def _sides(nodes: Sequence[Node]) -> Iterator[Finding]:
         if node.step == "split_corpus" and {"train_documents", "test_documents"} <= facts.keys():
             train, chosen, test = (facts[f"{side}_documents"] for side in ("train", "validation", "test"))
             sentence = (
-                f"It learnt from {train:,} documents. {chosen:,} to choose by and {test:,} to measure by "
-                "were kept apart from the start, and near copies with them."
+                f"{train:,} documents are there to learn from. {chosen:,} to choose by and {test:,} to "
+                "measure by were kept apart from the start, and near copies with them."
             )
             yield Finding("sound", "Kept apart", sentence)
 

@@ -84,6 +84,8 @@ def _lead(root: Node, nodes: Sequence[Node]) -> str:
     facts = root.manifest.facts if root.manifest else {}
     parameters = facts.get("parameters")
     what = f"A language model of {parameters:,} parameters" if isinstance(parameters, int) else title_of(root)
+    if root.is_gap:
+        return "Its record is gone, and with it what it was made from."
     sources = [node for node in nodes if node.is_source]
     files = count(sum(len(node.files) for node in sources), "file")
     steps = count(len(nodes) - len(sources), "step")
@@ -105,12 +107,12 @@ def _data_tiles(nodes: Sequence[Node]) -> list[Tile]:
     sources = [node for node in nodes if node.is_source]
     files, total = sum(len(node.files) for node in sources), sum(node.size or 0 for node in sources)
     of = f"of {count(len(sources), 'source')}" + (f", {size(total)}" if total else "")
-    tiles = [Tile("source files", f"{files:,}", of)]
+    tiles = [Tile("source files", f"{files:,}", of)] if sources else []
     for node in nodes:
         facts = node.manifest.facts if node.manifest else {}
         documents, characters = facts.get("train_documents"), facts.get("train_characters")
         if node.step == "split_corpus" and isinstance(documents, int) and isinstance(characters, int):
-            tiles.append(Tile("documents learnt from", f"{documents:,}", f"{characters:,} characters"))
+            tiles.append(Tile("documents to learn from", f"{documents:,}", f"{characters:,} characters"))
     return tiles
 
 

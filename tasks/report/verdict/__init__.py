@@ -1,7 +1,7 @@
 """The page of a verdict: may the challenger take the champion's place, and what says so.
 
-It lies in the verdict's `log/`, beside what the key covers: whoever mends a word of the page judges nothing
-anew. No text of a document is on it, only where it lies; what is to be forgotten has not to be looked for here.
+It lies in the verdict's `log/`, beside what the digest covers: whoever mends a word of the page judges
+nothing anew. No document is quoted on it, only named.
 
 view.py        everything that is on it
 checks.py      each condition as a question with its answer

@@ -87,7 +87,13 @@ def share(value: float | None) -> str:
     if value is None:
         return "–"
     percent = abs(value) * 100
-    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.1f} %" if percent >= 0.95 else f"{percent:.2g} %"
+    return (
+        f"{percent:.0f} %"
+        if percent >= 9.95
+        else f"{percent:.1f} %"
+        if percent >= 0.95
+        else f"{percent:.2g} %"
+    )
 
 
 def _pair(name: str, numbers: Mapping[str, Any]) -> tuple[str, str]:
@@ -97,8 +103,8 @@ def _pair(name: str, numbers: Mapping[str, Any]) -> tuple[str, str]:
 
     if name in ("target", "older text"):
         return spell("", lambda value: fixed(value, 4))
-    if name == "speed":
-        return spell("_bytes_per_second", lambda value: f"{size(value)}/s")
+    if name == "speed" and "value" in numbers:
+        return "1", f"{1 + numbers['value']:.2f}"
     if name == "size":
         return spell("_weight_bytes", size)
     return "", ""
@@ -131,7 +137,7 @@ def _slowdown(check: Mapping[str, Any], metric: str) -> tuple[Markup | None, Mar
     scale = scale_for([entry, limit], zero=True)
     words = f"longer for a byte: {entry['value']:+.0f} %, limit {limit['value']:.0f} %"
     plot = interval_cell(entry, scale, words, TONES.get(check["word"], "cannot-tell"), at=limit["value"])
-    return axis_cell(scale, signed=True, about=3), plot, "% more time for a byte; dashed: the limit"
+    return axis_cell(scale, signed=True, about=3), plot, "% more time; dashed: the limit"
 
 
 # -- words ----------------------------------------------------------------------------------------------
@@ -148,17 +154,23 @@ def _target(check: Mapping[str, Any], kind: str, metric: str) -> str:
         return f"{lead} That is too few documents to say more." if check["documents_needed"] else lead
     asked = f"the gate asks for a lead that chance gives less than {chance(numbers['error_rate'])[6:]}"
     if check["word"] == "passed":
-        return f"{lead} Were it no better, chance would give such a lead {chance(numbers['p_better'])}; {asked}."
+        return (
+            f"{lead} Were it no better, chance would give such a lead {chance(numbers['p_better'])}; {asked}."
+        )
     return f"{lead} Were it no better, chance would give as much {chance(numbers['p_better'])}, and {asked}."
 
 
 def _lead(numbers: Mapping[str, Any], kind: str, metric: str) -> str:
-    """`38 % fewer bits per byte`."""
+    """`38 % fewer bits per byte`, `0.203 more accuracy`."""
     relative = numbers.get("relative")
+    if kind == "marks" and numbers.get("difference"):
+        value = numbers["difference"]["value"]
+        return (
+            f"{abs(value):.3f} {'more' if value > 0 else 'less'} {metric}" if value else f"The same {metric}"
+        )
     if not relative:
         return f"The same {metric}" if relative == 0 else "Not to be compared"
-    fewer, more = ("fewer", "more") if kind == "nats" else ("lower", "higher")
-    return f"{share(relative)} {more if relative > 0 else fewer} {metric}".replace("lower mean", "less in the mean")
+    return f"{share(relative)} {'more' if relative > 0 else 'fewer'} {metric}"
 
 
 def _older(check: Mapping[str, Any], kind: str, metric: str) -> str:
@@ -172,7 +184,8 @@ def _older(check: Mapping[str, Any], kind: str, metric: str) -> str:
     on = f"on {count(numbers['documents'], 'document')} that were held out when the champion was made"
     limit = f"up to {share(numbers['limit'])} worse would be allowed"
     ends = {"passed": "and it is shown to be within that", "failed": "and it is shown to be beyond that"}
-    return f"{told} {on}; {limit}, {ends.get(check['word'], 'which is not shown, so it does not count as passed')}."
+    end = ends.get(check["word"], "which is not shown, so it does not count as passed")
+    return f"{told} {on}; {limit}, {end}."
 
 
 def _speed(check: Mapping[str, Any], kind: str, metric: str) -> str:
@@ -191,7 +204,9 @@ def _size(check: Mapping[str, Any], kind: str, metric: str) -> str:
     if "growth" not in numbers:
         return "Nobody asked: no limit is set."
     before, after = numbers["champion_parameters"], numbers["challenger_parameters"]
-    told = f"{after:,} parameters, as before" if before == after else f"{after:,} parameters, {before:,} before"
+    told = (
+        f"{after:,} parameters, as before" if before == after else f"{after:,} parameters, {before:,} before"
+    )
     return f"{told}; up to {share(numbers['limit'])} more would be allowed."
 
 

@@ -107,7 +107,10 @@ def _places(registration: Path) -> dict[str, tuple[str, str]]:
     except (OSError, ValueError):  # a page without names is better than none
         return {}
     return {
-        each.digest: (each.title or "", f"{each.source}/{each.file}" + (f", line {each.line}" if each.line else ""))
+        each.digest: (
+            each.title or "",
+            f"{each.source}/{each.file}" + (f", line {each.line}" if each.line else ""),
+        )
         for each in seen
     }
 
@@ -140,7 +143,11 @@ def samples_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What both wrote: a prompt, how, and (model, text) of each."""
     found = []
     for row in rows:
-        how = "the likeliest words" if not row["temperature"] else f"by chance, temperature {row['temperature']:g}"
+        how = (
+            "the likeliest words"
+            if not row["temperature"]
+            else f"by chance, temperature {row['temperature']:g}"
+        )
         texts = [(each["model"], each["text"]) for each in row["continuations"]]
         found.append({"prompt": row["prompt"], "how": how, "texts": texts})
     return found

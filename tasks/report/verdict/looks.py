@@ -33,13 +33,16 @@ def looks_of(verdict: Mapping[str, Any], settings: Mapping[str, Any]) -> Looks |
     spent = promised * min(at, of) / of
     left = max(of - at, 0)
     if at > of:
-        ends = "None is left: no challenger can be promoted by it until more than half of its documents are new"
+        ends = (
+            "None is left: no challenger can be promoted by it until more than half of its documents are new"
+        )
     else:
         ends = f"{count(left, 'look')} left" if left else "This was the last one"
     sentence = (
-        f"Whoever is measured often enough on the same text will one day look better by luck. So each of {of} looks "
-        f"at this test set may err with a chance of {promised / of:.2%} only, and all of them together with "
-        f"{promised:.0%}. This was look {at}. {ends}. With more than half new documents the count begins anew."
+        "Whoever is measured often enough on the same text will one day look better by luck. So each of "
+        f"{of} looks at this test set may err with a chance of {promised / of:.2%} only, and all of them "
+        f"together with {promised:.0%}. This was look {at}. {ends}. With more than half new documents the "
+        "count begins anew."
     )
     return Looks(at, of, f"{spent:.2%}", f"{promised:.0%}", _bar(at, of), sentence)
 
@@ -51,7 +54,14 @@ def _bar(at: int, of: int) -> Markup:
     parts = [
         element("rect", x=number(0), y=0, width=100, height=14, class_="free"),
         element("rect", x="0", y=0, width=f"{before:.2f}", height=14, class_="spent"),
-        element("rect", x=f"{before:.2f}", y=0, width=f"{max(now, 0.6 if now else 0):.2f}", height=14, class_="now"),
+        element(
+            "rect",
+            x=f"{before:.2f}",
+            y=0,
+            width=f"{max(now, 0.6 if now else 0):.2f}",
+            height=14,
+            class_="now",
+        ),
     ]
     label = f"look {at} of {of}"
     return element(

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.report.judging import fixed
+from markupsafe import Markup, escape
+
+from tasks.report.judging import fixed, listed, signed
 from tasks.report.verdict.checks import Row, row_of, share
 from tasks.report.verdict.documents import Documents, documents_of, samples_of
 from tasks.report.verdict.looks import Looks, looks_of
@@ -21,6 +23,10 @@ TITLES = {
     ("keep", False): "{challenger} may not serve",
     ("cannot tell", True): "{champion} stays: it cannot be told whether {challenger} is better",
 }
+
+
+PLAIN = {"target": "new text", "smoke": "writing at all"}
+"""Names of checks that do not speak for themselves."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class View:
     looks: Looks | None
     documents: Documents | None
     samples: list[dict[str, Any]]
-    advice: list[str]
+    advice: list[Markup]
     metric: str
     is_less_better: bool
     names: dict[str, str]
@@ -100,7 +106,7 @@ def view_of(judged: Judged) -> View:
         looks=looks_of(verdict, judged.settings),
         documents=judged.documents,
         samples=samples_of(judged.samples),
-        advice=_advice(verdict),
+        advice=[coded(sentence.replace("MODEL", verdict["model"])) for sentence in _advice(verdict)],
         metric=metric,
         is_less_better=kind == "nats",
         names=names,
@@ -122,19 +128,23 @@ def _lead(judged: Judged, names: Mapping[str, str]) -> str:
     verdict, documents = judged.verdict, count(judged.verdict["documents"], "document")
     if verdict["champion"] is None:
         return (
-            f"No version of {verdict['model']} was serving, so there was nothing to compare {names['challenger']} "
-            f"with. It was asked to write; its scores on {documents} are noted for the next one."
+            f"No version of {verdict['model']} was serving, so there was nothing to compare "
+            f"{names['challenger']} with. It was asked to write; its scores on {documents} are noted."
         )
     told = (
-        f"Before a new version may serve, it is measured beside the one that does: here {names['challenger']} beside "
-        f"{names['champion']}, on {documents} that neither has learned from."
+        "Before a new version may serve, it is measured beside the one that does: here "
+        f"{names['challenger']} beside {names['champion']}, on {documents} that neither has learned from."
     )
-    failed = [check["name"] for check in verdict["checks"] if check["word"] == "failed"]
-    open_ = [check["name"] for check in verdict["checks"] if check["word"] == "cannot tell"]
+    failed, open_ = (
+        [PLAIN.get(check["name"], check["name"]) for check in verdict["checks"] if check["word"] == word]
+        for word in ("failed", "cannot tell")
+    )
     ends = {
         "promote": "It passed every check.",
-        "keep": f"It failed: {', '.join(failed)}.",
-        "cannot tell": f"Not shown either way: {', '.join(open_)}. What is not shown does not count as passed.",
+        "keep": f"It failed on {listed(failed)}." if failed else "It did not pass.",
+        "cannot tell": f"On {listed(open_)} nothing is shown either way, and what is not shown is not passed."
+        if open_
+        else "",
     }
     return f"{told} {ends[verdict['word']]}"
 
@@ -145,11 +155,11 @@ def _tiles(judged: Judged) -> list[tuple[str, str, str]]:
     whole, tiles = challenge["all"], []
     for who in ("champion", "challenger"):
         if whole.get(who) is not None:
-            tiles.append((f"{who}, {_names(judged)[who]}", fixed(whole[who], 4), f"{challenge['metric']}, {less}"))
-    relative = _relative(whole)
-    if relative is not None:
-        better = (relative < 0) == (challenge["kind"] == "nats")
-        tiles.append(("difference", f"{share(relative)} {'better' if better else 'worse'}", _bounds(whole)))
+            tiles.append(
+                (f"{who}, {_names(judged)[who]}", fixed(whole[who], 4), f"{challenge['metric']}, {less}")
+            )
+    if whole.get("difference"):
+        tiles.append(("difference", _difference(challenge), _bounds(challenge)))
     unlike, documents = whole.get("unlike"), whole["documents"]
     note = "all unlike each other" if unlike == documents else f"{unlike:,} of them unlike each other"
     tiles.append(("documents", f"{documents:,}", note if documents else "nothing to measure on"))
@@ -158,44 +168,66 @@ def _tiles(judged: Judged) -> list[tuple[str, str, str]]:
     return tiles
 
 
-def _relative(whole: Mapping[str, Any]) -> float | None:
-    theirs, ours = whole.get("champion"), whole.get("challenger")
-    return ours / theirs - 1 if theirs and ours is not None else None
+def _difference(challenge: Mapping[str, Any]) -> str:
+    """`3.8 % worse` of bits, `0.20 better` of marks, which lie between 0 and 1 as it is."""
+    value, champion = challenge["all"]["difference"]["value"], challenge["all"]["champion"]
+    is_bits = challenge["kind"] == "nats"
+    if not value:
+        return "none"
+    word = "better" if (value < 0) == is_bits else "worse"
+    return f"{share(value / champion)} {word}" if is_bits and champion else f"{abs(value):.3f} {word}"
 
 
-def _bounds(whole: Mapping[str, Any]) -> str:
-    difference = whole.get("difference") or {}
+def _bounds(challenge: Mapping[str, Any]) -> str:
+    difference, champion = challenge["all"]["difference"], challenge["all"]["champion"]
     low, high = difference.get("low"), difference.get("high")
-    if low is None or high is None or not whole["champion"]:
+    if low is None or high is None:
         return ""
-    shares = [100 * bound / whole["champion"] for bound in (low, high)]
-    return f"95 % interval {shares[0]:+.2g} % to {shares[1]:+.2g} %".replace("-", "−")
+    if challenge["kind"] == "nats" and champion:
+        return f"95 % interval {signed(100 * low / champion, 1)} % to {signed(100 * high / champion, 1)} %"
+    return f"95 % interval {signed(low)} to {signed(high)}"
 
 
 def _advice(verdict: Mapping[str, Any]) -> list[str]:
     """What would tell, or what to do now."""
     model, found = verdict["model"], []
     if verdict["word"] == "promote":
-        found.append(f"lm rollback {model} goes back to what served before, should it disappoint.")
+        found.append(f"`lm rollback {model}` goes back to what served before, should it disappoint.")
         return found
     if needed := verdict["documents_needed"]:
         found.append(
-            f"Hold out about {needed:,} more documents: add texts to the sources, or raise split.test_share. If the "
-            "next documents are like these, that many would tell with a probability of 80 %."
+            f"Hold out about {needed:,} more documents: add texts to the sources, or raise "
+            "`split.test_share`. If the next documents are like these, that many would tell with a "
+            "probability of 80 %."
         )
+    elif any((check["name"], check["word"]) == ("target", "cannot tell") for check in verdict["checks"]):
+        is_spent = verdict["look_number"] > verdict["looks"]
+        found.append(SPENT if is_spent else CLOSE)
     for check in verdict["checks"]:
         if check["word"] in ("cannot tell", "failed"):
             found += ADVICE.get((check["name"], check["word"]), [])
     return found
 
 
+CLOSE = (
+    "More documents would hardly tell the two apart: they are too close, or the new one is behind. A real "
+    "change to data, size or training would."
+)
+SPENT = (
+    "The error rate of this test set is spent. Hold out new documents: with more than half of them new, its "
+    "looks are counted from 1 again. Or say in `gate.looks` how many challengers it is to judge in all."
+)
 ADVICE = {
-    ("target", "failed"): ["It is worse on new text. Look at what changed: lm diff MODEL@champion MODEL@challenger."],
-    ("older text", "failed"): ["It has lost some of what it knew. Keep more of the older text in the mixture."],
-    ("older text", "cannot tell"): ["Or allow more loss on older text: gate.max_older_loss."],
+    ("target", "failed"): [
+        "It is worse on new text. Look at what changed: `lm diff MODEL@champion MODEL@challenger`."
+    ],
+    ("older text", "failed"): [
+        "It has lost some of what it knew. Keep more of the older text in the mixture."
+    ],
+    ("older text", "cannot tell"): ["Or allow more loss on older text: `gate.max_older_loss`."],
     ("speed", "cannot tell"): ["Measure the speed again where less else is going on."],
-    ("speed", "failed"): ["It is too slow for gate.max_slowdown. A smaller model is faster."],
-    ("size", "failed"): ["It is too large for gate.max_growth."],
+    ("speed", "failed"): ["It is too slow for `gate.max_slowdown`. A smaller model is faster."],
+    ("size", "failed"): ["It is too large for `gate.max_growth`."],
     ("smoke", "failed"): ["It does not write. Something in its training is broken; look at its losses."],
 }
 
@@ -205,7 +237,9 @@ def _facts(judged: Judged, names: Mapping[str, str]) -> list[tuple[str, str]]:
     rows = [("verdict in the gate's own words", verdict["sentence"])]
     for who, model in models.items():
         digest = (verdict[who] or {}).get("digest", "")
-        told = f"digest {digest[:12]}, {model['parameters']:,} parameters, {model['vocab_size']:,} tokens known"
+        told = (
+            f"digest {digest[:12]}, {model['parameters']:,} parameters, {model['vocab_size']:,} tokens known"
+        )
         rows.append((f"{who}, {names[who]}", f"{told}, context of {model['context_tokens']:,}"))
     definition = judged.challenge.get("definition", {})
     rows += [(name.replace("_", " "), text) for name, text in definition.items() if isinstance(text, str)]
@@ -213,3 +247,12 @@ def _facts(judged: Judged, names: Mapping[str, str]) -> list[tuple[str, str]]:
     dials = [f"{name} {judged.settings[name]}" for name in wanted if name in judged.settings]
     rows.append(("settings of the gate", ", ".join(dials)))
     return [row for row in rows if row[1]]
+
+
+def coded(text: str) -> Markup:
+    """What stands between backticks as code."""
+    parts = text.split("`")
+    spelled = (
+        Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)
+    )
+    return Markup("").join(spelled)

@@ -36,16 +36,16 @@ def test_what_two_products_read_is_one_object(shop, letters):
     assert by_name["tokenizer"] is dict(by_name["shards"].inputs)["tokenizer"]
 
 
-def test_a_hundred_layers_of_diamonds_are_traced_at_once(shop):
+def test_forty_layers_of_diamonds_are_traced_at_once(shop):
     left = right = shop.make(RawDocuments, "ingest_source", "zero", {})
-    for number in range(100):
+    for number in range(40):
         both = {"left": left, "right": right}
         left = shop.make(Corpus, "split_corpus", f"left{number}", both)
         right = shop.make(Corpus, "split_corpus", f"right{number}", both, settings={"seed": 1})
     root = trace(shop.workspace.root, left)
-    assert len(ordered(root)) == 200
-    assert len(as_text(root).splitlines()) == 399
-    assert len(json.loads(as_json(root))["products"]) == 200
+    assert len(ordered(root)) == 80
+    assert len(as_text(root).splitlines()) == 159
+    assert len(json.loads(as_json(root))["products"]) == 80
 
 
 def test_versions_that_were_replaced_are_found_among_the_remembered(shop, letters):
@@ -123,7 +123,7 @@ def test_a_version_that_was_replaced_is_found_by_its_digest(shop, letters):
 @pytest.mark.parametrize(
     ("called", "says"),
     [
-        ("yours", "no product 'yours': expected NAME@ALIAS, an address"),
+        ("yours", "no product 'yours': expected a registered model, an address"),
         ("abcdef", "no product 'abcdef'"),
         ("mine@v1", "no version 'v1' of a registered model 'mine': there is none of that name"),
         ("letters", "letters is a source, no product; what was read from it is data/raw/letters"),

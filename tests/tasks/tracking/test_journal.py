@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks.tracking.journal import Entry, Journal, JournalError, holding, journals
 from tasks.tracking.standing import BY_HAND, FIRST, REGISTERED, RELEASE, ROLLBACK, Move, standing, succeed
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LOOK = {
     "challenger": "b" * 64,
     "champion": "a" * 64,

@@ -1,0 +1,76 @@
+"""What a model is not to be trusted with, as far as its records say or are silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks.card.facts import CardFacts
+
+SMALL = 1e9
+"""Parameters below which nobody expects a model to know facts."""
+FEW = 30
+"""Documents of a test below which an interval says little."""
+
+
+def limits(facts: CardFacts) -> Iterator[str]:
+    """Sentences, the gravest first."""
+    yield (
+        "**Not measured**: whether what it writes is true, harmless or fair. Nothing in its making looked "
+        "for that; a person has to read what it writes before others rely on it."
+    )
+    yield from _recital(facts)
+    yield "**Language**: not recorded. It knows the languages of its sources, and no other."
+    yield from _rights(facts)
+    yield from _personal(facts)
+    yield from _size(facts)
+    yield from _test(facts)
+    yield from _doubt(facts)
+
+
+def _recital(facts: CardFacts) -> Iterator[str]:
+    taught = facts.manifests("write_conversations")
+    exercises = [
+        each for made in taught for each in made.key_document["settings"]["settings"].get("exercises", [])
+    ]
+    if any(each.get("type") == "recite" for each in exercises):
+        yield "**Recites**: it was taught passages of its sources by heart, and may give them out verbatim."
+    else:
+        yield "**Memory**: like every language model it may repeat passages of its sources word for word."
+
+
+def _rights(facts: CardFacts) -> Iterator[str]:
+    silent = [source.name for source in facts.sources if not source.licence.strip()]
+    if silent:
+        named = ", ".join(silent)
+        yield f"**Licence**: of {named} no licence is stated. Ask before anybody else gets the model."
+    else:
+        yield (
+            "**Licence**: each source states one, see below; nobody has checked them here, and under which "
+            "the weights may be used is not stated."
+        )
+
+
+def _personal(facts: CardFacts) -> Iterator[str]:
+    cleaned = [made.key_document["settings"] for made in facts.manifests("clean_documents")]
+    filters = [each for settings in cleaned for each in settings.get("filters", [])]
+    named = sorted({each if isinstance(each, str) else str(each.get("type")) for each in filters})
+    told = f"filters were: {', '.join(named)}" if named else "there were no filters"
+    yield f"**Personal data**: none was looked for or taken out ({told})."
+
+
+def _size(facts: CardFacts) -> Iterator[str]:
+    parameters, context = facts.made.get("parameters"), facts.config.get("max_position_embeddings")
+    if isinstance(parameters, int) and parameters < SMALL:
+        back = f", and it sees {context:,} tokens at most" if isinstance(context, int) else ""
+        yield f"**Size**: {parameters:,} parameters are few{back}. It has style, and hardly any knowledge."
+
+
+def _test(facts: CardFacts) -> Iterator[str]:
+    numbers = [score.number for score in facts.measured.scores if score.number] if facts.measured else []
+    if numbers and numbers[0] < FEW:
+        yield f"**Thin test**: it was measured on {numbers[0]:,} documents or questions, which say little."
+
+
+def _doubt(facts: CardFacts) -> Iterator[str]:
+    if facts.measured and "may be noise" in facts.measured.why:
+        yield "**Close choice**: its lead over the next candidate may be noise."

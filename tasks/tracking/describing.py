@@ -1,0 +1,51 @@
+"""What is known of a registered version only later: files beside it, and the first words on its page."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.tracking.names import model_name
+from tasks.tracking.store import open_store, quiet
+from tasks.tracking.versions import Registered
+
+BEGIN, END = "[//]: # (lm: known later)", "[//]: # (lm: end)"
+"""Lines that Markdown does not show."""
+_BLOCK = re.compile(rf"{re.escape(BEGIN)}.*?{re.escape(END)}\s*", re.DOTALL)
+
+
+def attach(version: Registered, files: Mapping[str, str]) -> None:
+    """Write texts beside a registered model, in place of earlier ones; each is whole at any moment."""
+    for name, text in files.items():
+        file = version.home / name
+        scratch = file.with_name(f".{name}.{os.getpid()}")
+        scratch.write_text(text, encoding="utf-8")
+        scratch.replace(file)
+
+
+def show_text(workspace: Path, run_id: str | None, folder: str, name: str, markdown: str) -> str | None:
+    """Put a text in Markdown among a run's artifacts; returns a link as `pages.show_page` does."""
+    from mlflow.exceptions import MlflowException
+
+    if run_id is None:
+        return None
+    client, file = open_store(workspace), f"{folder}/{model_name(name)}.md"
+    try:
+        with quiet():
+            run = client.get_run(run_id)
+            client.log_text(run_id, markdown, file)
+    except MlflowException:
+        return None
+    return f"#/experiments/{run.info.experiment_id}/runs/{run_id}/artifacts/{file}"
+
+
+def put_first(workspace: Path, name: str, version: int, markdown: str) -> None:
+    """Let a version's description begin with this, in place of what it began with by the same way before."""
+    client = open_store(workspace)
+    was = client.get_model_version(name, str(version)).description or ""
+    rest = _BLOCK.sub("", was).lstrip()
+    now = f"{BEGIN}\n\n{markdown}\n\n{END}\n\n{rest}"
+    if now != was:
+        client.update_model_version(name, str(version), now)
