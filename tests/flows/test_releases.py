@@ -44,9 +44,8 @@ def test_a_second_version_challenges_and_a_rollback_a_history_and_a_lost_registr
     # Nothing of a version that is registered goes, and of it alone a lost registry is made again.
     moved("prune", "--older-than", "0")
     before, story = aliases(moved), (moved.workspace / "releases" / "tiny-assistant.jsonl").read_text()
-    answer = moved(
-        "generate", "tiny-assistant@champion", "--chat", "--prompt", "Who?", "--max-new-tokens", "5"
-    )
+    question = ("generate", "tiny-assistant@champion", "--chat", "--prompt", "Who?", "--max-new-tokens", "5")
+    answer = moved(*question)
     (moved.workspace / "mlflow.db").write_bytes(b"not a database")
     for file in moved.workspace.glob("mlflow.db-*"):
         file.unlink()
@@ -58,10 +57,7 @@ def test_a_second_version_challenges_and_a_rollback_a_history_and_a_lost_registr
     assert "all is well" in out
     assert aliases(moved) == before
     assert (moved.workspace / "releases" / "tiny-assistant.jsonl").read_text() == story
-    again = moved(
-        "generate", "tiny-assistant@champion", "--chat", "--prompt", "Who?", "--max-new-tokens", "5"
-    )
-    assert again == answer
+    assert moved(*question) == answer
     assert set(moved.actions().values()) == {"reuse"}
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from letters import FEW, MANY, describe, write_letters
-from pages import choose, is_sent
+from pages import choose, is_sent, shoot
 from served import Servers, wait_for
 
 from tasks.tracking.versions import aliases_of
@@ -69,6 +69,16 @@ def test_a_model_is_kept_up_to_date_by_what_lm_up_serves(servers, browser):
     # The same data is not trained on twice.
     later = ended(servers, "watch", lambda run: run["expected_start_time"] > looked["expected_start_time"])
     assert "asked for a retraining" not in log(servers, later)
+
+    # From the model's page in MLflow one click leads to where it comes from.
+    browser.get(f"http://127.0.0.1:{servers.ports[1]}/#/models/letters/versions/2")
+    browser.find_element("partial link text", "Where this model comes from").click()
+    wait_for(lambda: len(browser.window_handles) == 2)
+    browser.switch_to.window(browser.window_handles[1])
+    browser.switch_to.frame(browser.find_element("css selector", "iframe#html"))
+    assert browser.find_elements("css selector", ".graph a")
+    assert "letter_119.txt" in browser.find_element("tag name", "body").get_attribute("textContent")
+    shoot(browser, "lineage")
 
     # It disappoints, and the one before serves again.
     lm("rollback", "letters", "--why", "it writes letters to nobody")

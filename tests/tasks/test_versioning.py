@@ -286,6 +286,10 @@ def test_the_state_of_git_is_its_commit_and_whether_files_differ(tmp_path: Path)
     git(tmp_path, "commit", "--quiet", "--message", "a")
     commit = git(tmp_path, "rev-parse", "HEAD").strip()
     assert git_state(tmp_path) == {"commit": commit, "dirty": False}
+    (tmp_path / "releases").mkdir()
+    for file in ("dvc.lock", "dvc.yaml", "releases/demo.jsonl"):  # a run writes these itself
+        (tmp_path / file).write_text("1")
+    assert git_state(tmp_path) == {"commit": commit, "dirty": False}
     (tmp_path / "b").write_text("1")
     assert git_state(tmp_path) == {"commit": commit, "dirty": True}
 
