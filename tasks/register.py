@@ -142,6 +142,8 @@ def _register(
             "lm.address": model.address,
             "lm.data": entry["data"],
             "lm.report": arguments["test"].address,
+            "lm.chosen": entry["chosen"],
+            "lm.why": entry["why"],
         },
         description=_describe(entry, lineage, link),
         attachments={

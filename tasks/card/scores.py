@@ -13,6 +13,8 @@ from tasks.tracking.versions import Registered
 
 ALL = "all"
 BITS = "bits per byte"
+WORDS = ("chosen", "why")
+"""Of a registration, among its version's tags as well."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class Measured:
 
 def measured(workspace: Workspace, version: Registered) -> Measured | None:
     """What the test report behind a version says; where that is gone, the numbers that the registry keeps."""
-    entry = _entry(workspace, version)
-    chosen, why = str(entry.get("chosen", "")), str(entry.get("why", ""))
+    chosen, why = (
+        version.tags.get(f"lm.{word}") or _entry(workspace, version).get(word, "") for word in WORDS
+    )
     folder = workspace.path(version.tags["lm.report"]) if version.tags.get("lm.report") else None
     if folder and chosen:
         for file, read in (("comparison.json", _comparison), ("exam.json", _exam)):

@@ -125,7 +125,7 @@ def _sides(facts: CardFacts) -> str:
 def _training(facts: CardFacts) -> Iterator[str]:
     yield "## Training"
     yield ""
-    yield "| step | tokens | optimizer steps | on | took |"
+    yield "| made by | tokens | steps | on | took |"
     yield "|---|---:|---:|---|---:|"
     for made in facts.manifests("pretrain_model", "continue_training", "finetune_model", "merge_models"):
         told, took = made.facts, made.provenance.get("seconds")

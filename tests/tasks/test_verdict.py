@@ -162,6 +162,7 @@ def test_the_first_version_has_nobody_beside_it_and_spends_no_look(tmp_path: Pat
     assert "letters v1 serves: it is the first" in page.text
     assert "Look" not in page.text
     assert "champion wrote" not in page.text
+    assert "lm rollback" not in page.text  # there is nothing before it
 
 
 def test_a_model_that_says_nothing_is_said_to_say_nothing(tmp_path: Path):

@@ -192,8 +192,8 @@ def _advice(verdict: Mapping[str, Any]) -> list[str]:
     """What would tell, or what to do now."""
     model, found = verdict["model"], []
     if verdict["word"] == "promote":
-        found.append(f"`lm rollback {model}` goes back to what served before, should it disappoint.")
-        return found
+        back = f"`lm rollback {model}` goes back to what served before, should it disappoint."
+        return [back] if verdict["champion"] else []
     if needed := verdict["documents_needed"]:
         found.append(
             f"Hold out about {needed:,} more documents: add texts to the sources, or raise "
