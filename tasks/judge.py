@@ -12,6 +12,7 @@ from lmcore.lineage import Facts
 from lmcore.runtime import usable_cores
 from tasks.artifacts import Checkpoint, Conversations, Corpus, Registration, Verdict
 from tasks.engine.step import Build, Forecast, step
+from tasks.who import who
 
 if TYPE_CHECKING:
     from tasks.tracking.journal import Entry, Journal
@@ -78,7 +79,7 @@ def judge_challenger(
     for each in conversations:
         own, own_older = _own_held_out(build.path(each), champion)
         unseen, older = unseen | own, older | own_older
-    journal, number = Journal(build.workspace_root, entry["name"]), 1
+    journal, number = Journal(build.workspace_root, entry["name"], who()), 1
     if champion:
         number = _look(journal, entry, champion, unseen, settings)
         build.say(f"beside v{champion.version}, on {len(unseen):,} documents; look {number} at this test set")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lmcore.lineage import Facts
 from tasks.artifacts import Registration, Release, Verdict
 from tasks.engine.step import Build, Forecast, step
+from tasks.who import who
 
 if TYPE_CHECKING:
     from tasks.tracking.versions import Registered
@@ -81,6 +82,7 @@ def promote_challenger(build: Build, challenger: Registration, verdict: Verdict,
             numbers[entry["challenger"]],
             expected_champion=numbers.get(entry["champion"]),
             why=entry["sentence"],
+            who=who(),
         )
     build.say(entry["sentence"])
     return {"model": model, "word": entry["word"]}
@@ -98,7 +100,7 @@ def _note(workspace: Path, entry: Mapping[str, Any]) -> None:
     """Write the verdict into the journal, once."""
     from tasks.tracking.journal import Journal, holding
 
-    journal = Journal(workspace, entry["model"])
+    journal = Journal(workspace, entry["model"], who())
     with holding(workspace):
         if not _is_noted(journal, entry):
             journal.append("verdict", **{name: value for name, value in entry.items() if name != "model"})

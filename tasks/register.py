@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from lmcore.lineage import Facts, read_manifest
 from tasks.artifacts import Checkpoint, Choice, Conversations, Registration, Report, Shards
 from tasks.engine.proof import prove
-from tasks.engine.step import Build, Forecast, current, step
+from tasks.engine.step import Build, Forecast, step
 from tasks.engine.workspace import Workspace
 from tasks.settings import RegistrationConfig
+from tasks.who import who
 from tasks.words import count
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _register(
             **{file: (product / file).read_bytes() for file in SEEN if (product / file).is_file()},
         },
         number=_number(product),
-        who=_who(),
+        who=who(),
     )
     publish(workspace, entry["name"], version.version)
     return version.version
@@ -165,17 +166,6 @@ def _number(product: Path) -> int | None:
         return int(json.loads((product / "log" / "version.json").read_text())["version"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _who() -> str | None:
-    """For the journal: the run that registers, or (None) whoever is at the keyboard."""
-    from tasks.tracking.journal import whoami
-
-    try:
-        session = current().session
-    except RuntimeError:  # outside of a run: the doctor
-        return None
-    return f"{whoami()}, {session.flow} {session.experiment} {session.run_id}"
 
 
 def _figures(facts: Facts, chosen: str) -> dict[str, float]:

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tasks.engine.checks import databases, machine, products, releases, remains, runs
+from tasks.engine.checks import databases, forgetting, machine, products, releases, remains, runs
 from tasks.engine.checks.finding import Finding
 from tasks.engine.workspace import Workspace
 
@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     remains.half_moved_products,
     remains.half_written_files,
     remains.broken_links,
+    forgetting.interrupted,
     products.accepted_code,
     products.whole_products,
     products.registered_copies,

@@ -223,9 +223,14 @@ def _written_down(workspace: Workspace) -> Iterator[Item]:
                 )
 
 
-def is_interrupted(workspace: Workspace) -> bool:
-    """Whether a command was killed before it had removed everything."""
-    return any((workspace.private / FOLDER).glob("*.json"))
+def interrupted(workspace: Workspace) -> list[str]:
+    """The files that commands were to forget which were killed before they had removed everything."""
+    found = []
+    for note in sorted((workspace.private / FOLDER).glob("*.json")):
+        with suppress(OSError, ValueError, KeyError):
+            line = Forgotten.model_validate(json.loads(note.read_text(encoding="utf-8"))["line"])
+            found.append(line.places[0].path)
+    return found
 
 
-__all__ = ["SOURCE", "Forgetting", "Outcome", "is_interrupted", "mark_versions"]
+__all__ = ["SOURCE", "Forgetting", "Outcome", "interrupted", "mark_versions"]

@@ -104,6 +104,11 @@ def add_forgotten(workspace: Workspace, line: Forgotten) -> None:
     scratch.replace(path)
 
 
+def place_of(workspace: Workspace, source: str, root: Path, file: str) -> Place:
+    """Where a source's file lies, however its folder was spelled."""
+    return Place(source, file, workspace.address(Path(os.path.normpath(root / file))))
+
+
 def leave_out(
     workspace: Workspace, source: str, root: Path, digests: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, Forgotten]]:
@@ -117,7 +122,7 @@ def leave_out(
         file: line
         for file, digest in digests.items()
         for line in lines
-        if line.covers(Place(source, file, workspace.address(root / file)), digest)
+        if line.covers(place_of(workspace, source, root, file), digest)
     }
     return {file: digest for file, digest in digests.items() if file not in gone}, gone
 

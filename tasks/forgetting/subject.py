@@ -13,7 +13,7 @@ from lmcore.config import SettingsError
 from lmcore.lineage import Manifest, file_digest
 from tasks.artifacts import SourceFiles
 from tasks.engine.workspace import Workspace
-from tasks.forgetting.ledger import Forgotten, Place, read_forgotten
+from tasks.forgetting.ledger import Forgotten, Place, place_of, read_forgotten
 from tasks.lineage.find import known_products
 from tasks.lineage.graph import RECORD, inputs_in
 
@@ -102,7 +102,7 @@ def known_occurrences(workspace: Workspace) -> dict[Place, frozenset[str]]:
         known = (source.address, source.name)
         root = roots.setdefault(known, root_of_source(workspace, source))
         for file, digest in source.files.items():
-            place = Place(source.name, file, workspace.address(root / file))
+            place = place_of(workspace, source.name, root, file)
             found.setdefault(place, set()).add(digest)
     return {place: frozenset(digests) for place, digests in found.items()}
 

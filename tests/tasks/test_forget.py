@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from flows.cli.catalog import find_flow, kind_of
+from flows.cli.forgetting import forget_command
 from lmcore.config import SettingsError
 from tasks.engine.doctor import examine
 from tasks.engine.experiment import load_experiment
 from tasks.engine.run import Options, make_plan, run_flow
 from tasks.engine.workspace import Workspace
-from tasks.forgetting.forget import Forgetting, is_interrupted
+from tasks.forgetting.forget import Forgetting, interrupted
 from tasks.forgetting.ledger import FILE, Forgotten, Place, add_forgotten, read_forgotten, supposing
 from tasks.forgetting.retire import retire
 from tasks.forgetting.sightings import FORGOTTEN_TAG, Sightings
@@ -150,7 +151,7 @@ def test_after_a_file_was_forgotten_nothing_in_the_workspace_says_what_it_said(h
     assert not done.left
     assert leaks(workspace.root, SECRET, tmp_path / "scratch") == []
     assert (home / "letters" / "secret.txt").exists()
-    assert not is_interrupted(workspace)
+    assert not interrupted(workspace)
 
 
 def test_the_plan_trains_again_without_the_file_and_says_why(home, workspace, tmp_path):
@@ -223,12 +224,14 @@ def test_what_a_kill_has_interrupted_the_same_command_finishes(home, workspace, 
     command = [sys.executable, "-c", KILLED, str(workspace.root), str(num_taken), str(file)]
     killed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
     assert killed.returncode == 9
-    assert is_interrupted(workspace)
+    assert [finding.what for finding in examine(workspace) if str(file) in finding.cure] == [
+        f"forgetting {file} was interrupted, and some of its text may still be here"
+    ]
     assert len(read_forgotten(workspace)) == 1
     file.unlink()  # nobody knows its words any more but what is left of the products
     assert forget(workspace, str(file)).left == []
     assert leaks(workspace.root, SECRET, tmp_path / "scratch") == []
-    assert not is_interrupted(workspace)
+    assert not interrupted(workspace)
     assert len(read_forgotten(workspace)) == 1
 
 
@@ -238,7 +241,7 @@ def test_a_product_that_is_read_at_that_moment_is_left_and_told_of(home, workspa
     with Store(workspace).reading("data/raw/letters"):
         done = forget(workspace, "letters/secret.txt")
         assert done.left == ["data/raw/letters is in use; run this again when that run has ended"]
-        assert is_interrupted(workspace)
+        assert interrupted(workspace)
     assert forget(workspace, "letters/secret.txt").left == []
     assert leaks(workspace.root, SECRET, tmp_path / "scratch") == []
 
@@ -288,6 +291,26 @@ def test_weights_that_learned_from_it_are_retired_but_for_those_that_serve(home,
     assert len(list(workspace.root.glob("models/pretrain_model-*"))) == 1
     assert {line.action for line in plan(workspace)} == {"reuse"}
     assert [finding.what for finding in examine(workspace) if not finding.is_note] == []
+
+
+def test_a_file_among_the_workspace_s_own_sources_goes_too_unless_it_is_to_be_kept(
+    workspace, monkeypatch, capsys
+):
+    own = workspace.sources / "own"
+    own.mkdir(parents=True)
+    (own / "source.yaml").write_text("{title: t, origin: o, licence: l}")
+    (own / "secret.txt").write_text(SECRET)
+    monkeypatch.setenv("LM_WORKSPACE", str(workspace.root))
+    with pytest.raises(SettingsError, match="nothing was done; --yes goes on without asking"):
+        forget_command("own/secret.txt", "", False, False, False, False)
+    forget_command("own/secret.txt", "", True, False, False, False)
+    assert "data/sources/own/secret.txt  the file itself" in capsys.readouterr().out
+    assert not (workspace.root / FILE).exists()
+    forget_command("own/secret.txt", "", False, True, True, False)
+    assert (own / "secret.txt").exists()
+    forget_command("own/secret.txt", "", False, True, False, False)
+    assert not (own / "secret.txt").exists()
+    assert len(read_forgotten(workspace)) == 1
 
 
 def test_a_file_that_never_was_is_refused_with_the_likeliest_one(workspace):
