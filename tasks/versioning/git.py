@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 from typing import TypedDict
 
-
 WRITTEN_BY_RUNS = ("dvc.lock", "dvc.yaml", "releases")
 """What a run changes itself, in no way that makes another product of the same commit."""
 
