@@ -55,11 +55,13 @@ class Findings:
 
     def add(self, items: Iterable[Item | str]) -> None:
         """Sort items from remarks; nothing twice, and nothing in what goes already."""
+        known = {item.path for item in self.items}
         for each in items:
             if isinstance(each, str):
                 self.kept.append(each)
-            elif not any(each.path.is_relative_to(other.path) for other in self.items):
+            elif known.isdisjoint((each.path, *each.path.parents)):
                 self.items.append(each)
+                known.add(each.path)
 
 
 def find_all(seen: Sightings) -> Findings:
