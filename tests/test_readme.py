@@ -13,7 +13,7 @@ from flows.cli.catalog import flow_names
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-COMMANDS = sorted(set(re.findall(r"\blm ([a-z_-]+)\b", README)))
+COMMANDS = sorted(set(re.findall(r"\blm ([a-z][a-z_-]*)\b", README)))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_each_command_that_it_names_exists(command: str, known_commands: str):
 
 
 def test_every_command_is_named(known_commands: str):
-    commands = re.findall(r"^  ([a-z_-]+) ", known_commands.partition("Commands:")[2], re.MULTILINE)
+    commands = re.findall(r"^  ([a-z][a-z_-]*) ", known_commands.partition("Commands:")[2], re.MULTILINE)
     assert set(commands) == set(COMMANDS)
 
 
