@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -128,3 +130,17 @@ def _has_no_writer(path: Path) -> bool:
     except (PermissionError, OverflowError):
         return False
     return False
+
+
+def remove(workspace: Workspace, path: Path) -> None:
+    """A folder in one rename: a reader finds the whole of it, or nothing."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    if path.parent.name != TRASH:
+        trash = workspace.private / TRASH / f"{path.name}.{time.time_ns()}"
+        trash.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # another file system, or a layer that cannot rename
+            os.rename(path, trash)
+            path = trash
+    shutil.rmtree(path)

@@ -7,7 +7,6 @@ uses at that moment stays. Data in its place is never taken away, only copies of
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
@@ -15,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.engine.leftovers import (
-    TRASH,
     build_locks,
     hold_all,
+    remove,
     size_of,
     unfinished,
 )
@@ -87,7 +86,7 @@ def _take(reach: Reach, item: Item, done: Pruned, is_dry_run: bool) -> None:
             done.kept.append(f"{reach.workspace.address(item.path)} is in use")
             return
         if not is_dry_run:
-            _remove(reach.workspace, item.path)
+            remove(reach.workspace, item.path)
         done.items.append(item)
 
 
@@ -148,19 +147,6 @@ def _take_objects(reach: Reach, done: Pruned, is_dry_run: bool) -> None:
         done.kept.append(str(why))
         return
     done.items.extend(Item("DVC object", path, "no version needs it", size) for path, size in sizes.items())
-
-
-def _remove(workspace: Workspace, path: Path) -> None:
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    if path.parent.name != TRASH:
-        trash = workspace.private / TRASH / f"{path.name}.{time.time_ns()}"
-        trash.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(OSError):  # another file system, or a layer that cannot rename
-            os.rename(path, trash)
-            path = trash
-    shutil.rmtree(path)
 
 
 def _tidy(workspace: Workspace) -> None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from tasks.engine.leftovers import TRASH, broken_links, hold_all
+from tasks.engine.leftovers import broken_links, hold_all, remove
 from tasks.engine.workspace import Workspace
 from tasks.forgetting.caches import OBJECT
 from tasks.forgetting.items import DATABASE, PRODUCT, SOURCE, Findings, Item, find_all
@@ -136,7 +134,7 @@ def _take(workspace: Workspace, item: Item, found: Findings, outcome: Outcome) -
             elif item.kind == OBJECT:
                 _take_object(workspace, item.path)
             else:
-                _remove(workspace, item.path)
+                remove(workspace, item.path)
             outcome.gone.append(item)
             outcome.sizes.append(0 if item.kind == DATABASE else size)
         except (OSError, sqlite3.OperationalError) as error:
@@ -150,20 +148,6 @@ def _take_object(workspace: Workspace, path: Path) -> None:
         path.unlink(missing_ok=True)
     with suppress(OSError):  # not empty
         path.parent.rmdir()
-
-
-def _remove(workspace: Workspace, path: Path) -> None:
-    """A folder in one rename: a reader finds the whole of it, or nothing."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    if path.parent.name != TRASH:
-        trash = workspace.private / TRASH / f"{path.name}.{time.time_ns()}"
-        trash.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(OSError):  # another file system, or a layer that cannot rename
-            os.rename(path, trash)
-            path = trash
-    shutil.rmtree(path)
 
 
 def _tidy(workspace: Workspace, seen: Sightings, outcome: Outcome) -> None:

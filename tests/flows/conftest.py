@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from pages import chromium
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "flows" / "experiments" / "build_assistant" / "tiny.yaml"
@@ -146,21 +147,5 @@ def with_server() -> Iterator[Callable[[Lm], None]]:
 @pytest.fixture
 def browser(tmp_path):
     """Chromium without a window."""
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--disable-dev-shm-usage", "--window-size=1400,1300", f"--user-data-dir={tmp_path / 'chromium'}",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    driven = webdriver.Chrome(options=options, service=Service(driver))
-    driven.implicitly_wait(30)
-    yield driven
-    driven.quit()
+    with chromium(tmp_path / "chromium") as driven:
+        yield driven

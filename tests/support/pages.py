@@ -1,7 +1,13 @@
 """What a person does with a page, by Selenium."""
 
 import os
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
 
 
 def field(browser, title: str):
@@ -29,3 +35,29 @@ def shoot(browser, name: str) -> None:
     if folder := os.environ.get("LM_SHOTS"):
         time.sleep(3)
         browser.save_screenshot(f"{folder}/{name}.png")
+
+
+@contextmanager
+def chromium(profile: Path) -> Iterator:
+    """Chromium without a window; the test is skipped where there is none."""
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not program or not driver:
+        pytest.skip("no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in (
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--disable-dev-shm-usage", "--window-size=1400,1300", f"--user-data-dir={profile}",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driven = webdriver.Chrome(options=options, service=Service(driver))
+    driven.implicitly_wait(30)
+    try:
+        yield driven
+    finally:
+        driven.quit()

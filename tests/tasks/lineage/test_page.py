@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from pages import chromium
 
 from tasks.artifacts import RawDocuments
 from tasks.lineage import ordered, trace
@@ -178,25 +179,8 @@ def test_of_very_many_files_the_page_lists_the_first_and_says_so(shop):
 @pytest.fixture
 def browser(tmp_path: Path):
     """Chromium without a window."""
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1200,900",
-        f"--user-data-dir={tmp_path / 'chromium'}",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driven = webdriver.Chrome(options=options, service=Service(driver))
-    driven.implicitly_wait(10)
-    yield driven
-    driven.quit()
+    with chromium(tmp_path / "chromium") as driven:
+        yield driven
 
 
 FRAME = """<!doctype html><script>
