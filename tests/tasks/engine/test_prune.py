@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tasks.engine import leftovers
 from tasks.engine import prune as pruning
 from tasks.engine.prune import prune
 from tasks.engine.store import Store
@@ -171,7 +172,7 @@ def test_a_prune_that_is_killed_leaves_products_whole_or_gone(old, monkeypatch):
         next(path.rglob("*.txt")).unlink()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pruning.shutil, "rmtree", die)
+    monkeypatch.setattr(leftovers.shutil, "rmtree", die)
     with pytest.raises(KeyboardInterrupt):
         prune(old)
     monkeypatch.undo()
