@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 	$(BIN)/lm build_assistant demo
 
 test: check browser
-	$(BIN)/pytest -q -n 2 --dist loadfile
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 # Prefect's form is filled in with a browser; where there is none and none can be had, that test is skipped.
 browser:
