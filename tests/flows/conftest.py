@@ -107,10 +107,23 @@ def workspace_at() -> Callable[[Path], Lm]:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Lm:
-    """The tiny experiment, run once from nothing; look, but do not touch."""
-    lm = make_workspace(tmp_path_factory.mktemp("built") / "workspace")
-    (lm.workspace / "output.txt").write_text(lm("build_assistant", "tiny"))
-    return lm
+    """The tiny experiment, run once from nothing; look, but do not touch.
+
+    Of several processes that run tests the first one makes it, and each has a copy.
+    """
+    from tasks.engine.locks import lock
+
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    original = shared / "built-for-all" / "workspace"
+    with lock(shared / "built.lock"):
+        if not (original / "output.txt").exists():
+            shutil.rmtree(original.parent, ignore_errors=True)
+            lm = make_workspace(original)
+            (original / "output.txt").write_text(lm("build_assistant", "tiny"))
+    copy = tmp_path_factory.mktemp("built") / "workspace"
+    shutil.copytree(original, copy, symlinks=True)
+    return Lm(copy)
 
 
 @pytest.fixture
