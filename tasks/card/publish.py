@@ -19,7 +19,7 @@ def publish(workspace: Path, name: str, version: int) -> None:
     Raises:
         TrackingError: there is no such version.
     """
-    from tasks.tracking.describing import attach, put_first, show_text
+    from tasks.tracking.describing import attach, put_first
     from tasks.tracking.pages import show_page
     from tasks.tracking.registrar import the_version
 
@@ -27,7 +27,7 @@ def publish(workspace: Path, name: str, version: int) -> None:
     facts = gather(Workspace(workspace), found)
     page = _verdict_page(workspace, facts)
     attach(found, {CARD: card(facts), **({VERDICT: page} if page else {})})
-    card_link = show_text(workspace, found.run_id, "card", name, body(facts))
+    card_link = show_page(workspace, found.run_id, "card", name, body(facts), ".md")
     page_link = show_page(workspace, found.run_id, "verdict", name, page) if page else None
     put_first(workspace, name, version, _words(facts, card_link, page_link))
 

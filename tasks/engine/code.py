@@ -18,7 +18,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -214,8 +214,13 @@ class CodeReader:
 
 
 def _is_plumbing(module: str, here: str) -> bool:
+    return here in PLUMBING or _is_in_plumbing(module)
+
+
+@cache
+def _is_in_plumbing(module: str) -> bool:
     parents = (module[:end] for end, character in enumerate(module + ".") if character == ".")
-    return here in PLUMBING or any(parent in PLUMBING for parent in parents)
+    return any(parent in PLUMBING for parent in parents)
 
 
 def _star_imports(imports: Mapping[str, str]) -> list[str]:

@@ -6,9 +6,7 @@ import base64
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.report.facts import RunFacts
 from tasks.report.sections.advice import advice
@@ -22,11 +20,7 @@ from tasks.report.sections.scores import scores
 from tasks.report.sections.steps import steps
 from tasks.report.sections.sweep import sweep
 from tasks.report.sections.training import training
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-TEMPLATES = Path(__file__).with_name("templates")
+from tasks.report.templating import TEMPLATES, environment
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ def render(run: RunFacts) -> str:
     top = _draw(Section(run.experiment, headline), run)
     script = (TEMPLATES / "script.js.jinja").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = _environment().get_template("page.jinja")
+    page = environment().get_template("page.jinja")
     return page.render(run=run, top=top, sections=drawn, script=script, script_digest=digest)
 
 
@@ -86,16 +80,3 @@ def _draw(section: Section, run: RunFacts) -> Drawn | None:
     except (KeyError, TypeError, ValueError, AttributeError, OSError, AssertionError) as error:
         return Drawn(section.name, section.title, None, f"{type(error).__name__}: {error}")
     return Drawn(section.name, section.title, view) if view else None
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -7,8 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.tracking.names import model_name
-from tasks.tracking.store import open_store, quiet
+from tasks.tracking.store import open_store
 from tasks.tracking.versions import Registered
 
 BEGIN, END = "[//]: # (lm: known later)", "[//]: # (lm: end)"
@@ -23,22 +22,6 @@ def attach(version: Registered, files: Mapping[str, str]) -> None:
         scratch = file.with_name(f".{name}.{os.getpid()}")
         scratch.write_text(text, encoding="utf-8")
         scratch.replace(file)
-
-
-def show_text(workspace: Path, run_id: str | None, folder: str, name: str, markdown: str) -> str | None:
-    """Put a text in Markdown among a run's artifacts; returns a link as `pages.show_page` does."""
-    from mlflow.exceptions import MlflowException
-
-    if run_id is None:
-        return None
-    client, file = open_store(workspace), f"{folder}/{model_name(name)}.md"
-    try:
-        with quiet():
-            run = client.get_run(run_id)
-            client.log_text(run_id, markdown, file)
-    except MlflowException:
-        return None
-    return f"#/experiments/{run.info.experiment_id}/runs/{run_id}/artifacts/{file}"
 
 
 def put_first(workspace: Path, name: str, version: int, markdown: str) -> None:

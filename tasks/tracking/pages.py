@@ -8,8 +8,10 @@ from tasks.tracking.names import model_name
 from tasks.tracking.store import open_store, quiet
 
 
-def show_page(workspace: Path, run_id: str | None, folder: str, name: str, html: str) -> str | None:
-    """Put a page among a run's artifacts, in place of an earlier one.
+def show_page(
+    workspace: Path, run_id: str | None, folder: str, name: str, text: str, suffix: str = ".html"
+) -> str | None:
+    """Put a page (HTML, or Markdown as `.md`) among a run's artifacts, in place of an earlier one.
 
     A page among a model's own artifacts has no address in MLflow: its link would end at the list of files.
 
@@ -21,11 +23,11 @@ def show_page(workspace: Path, run_id: str | None, folder: str, name: str, html:
 
     if run_id is None:
         return None
-    client, file = open_store(workspace), f"{folder}/{model_name(name)}.html"
+    client, file = open_store(workspace), f"{folder}/{model_name(name)}{suffix}"
     try:
         with quiet():
             run = client.get_run(run_id)
-            client.log_text(run_id, html, file)
+            client.log_text(run_id, text, file)
     except MlflowException:
         return None
     return f"#/experiments/{run.info.experiment_id}/runs/{run_id}/artifacts/{file}"

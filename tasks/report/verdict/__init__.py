@@ -12,24 +12,20 @@ looks.py       how much of the test set's error rate is spent
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tasks.report.templating import environment
 from tasks.report.verdict.view import Judged, gather, view_of
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 PAGE = Path("log") / "verdict.html"
 """In a verdict's folder."""
-TEMPLATES = Path(__file__).parents[1] / "templates"
 __all__ = ["PAGE", "Judged", "render", "write_verdict", "written_verdict"]
 
 
 def render(judged: Judged) -> str:
     """The page as HTML; every text from outside is escaped."""
-    return _environment().get_template("verdict.jinja").render(view=view_of(judged))
+    return environment().get_template("verdict.jinja").render(view=view_of(judged))
 
 
 def write_verdict(
@@ -78,16 +74,3 @@ def _digest(product: Path) -> str:
     import json
 
     return str(json.loads((product / "verdict.json").read_text(encoding="utf-8"))["challenger"]["digest"])
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
