@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from tasks.engine.proof import memory_of
 from tasks.engine.reach import RUN_HOMES, Reach, product_folders
 
 
-def unneeded_notes(reach: Reach) -> Iterator[tuple[Path, str]]:
-    """Notes that can go, and why."""
+def unneeded_notes(reach: Reach, gone: AbstractSet[Path]) -> Iterator[tuple[Path, str]]:
+    """Notes that can go with the folders that are gone, or that a dry run says would go, and why."""
     yield from ((path, "a killed run left it") for path in half_written(reach.workspace))
     yield from ((path, "of a product that is gone") for path in _notes_of_products(reach))
-    for path in _other_notes(reach):
+    for path in _other_notes(reach, gone):
         if path.is_file() and path.stat().st_mtime < reach.since:
             yield path, "old"
 
@@ -33,10 +34,10 @@ def _notes_of_products(reach: Reach) -> Iterator[Path]:
             yield path
 
 
-def _other_notes(reach: Reach) -> Iterator[Path]:
+def _other_notes(reach: Reach, gone: AbstractSet[Path]) -> Iterator[Path]:
     """Digests of folders that are gone, ledgers that no version names, errors, probes, answers of remotes."""
     private = reach.workspace.private
-    proved = {memory_of(reach.workspace, folder) for folder in _proved_folders(reach)}
+    proved = {memory_of(reach.workspace, folder) for folder in _proved_folders(reach) if folder not in gone}
     yield from (path for path in sorted((private / "proofs").glob("*.json")) if path not in proved)
     ledgers = _ledgers(reach)
     yield from (path for path in sorted((private / "carried").glob("*")) if path.name not in ledgers)

@@ -65,10 +65,12 @@ def prune(workspace: Workspace, *, days: float = 14, is_dry_run: bool = False) -
         ValueError: the registry does not read, so what it holds is not known.
     """
     reach, done = Reach(workspace, since=time.time() - days * DAY), Pruned()
-    for part in (_products, _unfinished, _aside, _pages, _notes):
+    for part in (_products, _unfinished, _aside, _pages):
         for item in part(reach):
             _take(reach, item, done, is_dry_run)
     gone = {item.path for item in done.items}
+    for path, why in unneeded_notes(reach, gone):
+        _take(reach, Item("note", path, why, size_of([path])), done, is_dry_run)
     for link in links(workspace):
         if not link.exists() or link.parent / link.readlink() in gone or link.resolve() in gone:
             _take(reach, Item("link", link, "leads to what is gone", 0), done, is_dry_run)
@@ -126,11 +128,6 @@ def _pages(reach: Reach) -> Iterator[Item]:
     for page in sorted(reach.workspace.root.glob("reports/runs/*.html")):
         if page.resolve() not in latest and page.stat().st_mtime < reach.since:
             yield Item("page", page, "of an old run", size_of([page]))
-
-
-def _notes(reach: Reach) -> Iterator[Item]:
-    for path, why in unneeded_notes(reach):
-        yield Item("note", path, why, size_of([path]))
 
 
 def _take_objects(reach: Reach, done: Pruned, is_dry_run: bool) -> None:
