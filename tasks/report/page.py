@@ -14,6 +14,7 @@ from tasks.report.sections.comparison import comparison
 from tasks.report.sections.data import data
 from tasks.report.sections.dial import dial
 from tasks.report.sections.exam import exam
+from tasks.report.sections.gate import gate
 from tasks.report.sections.headline import headline
 from tasks.report.sections.samples import samples
 from tasks.report.sections.scores import scores
@@ -36,6 +37,7 @@ class Section:
 
 
 SECTIONS = (
+    Section("The gate", gate),
     Section("Steps", steps),
     Section("The sweep", sweep),
     Section("Learning", training),

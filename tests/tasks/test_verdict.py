@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from hypothesis import strategies as st
 from lmcore.evaluate.gate import decide
 from lmcore.evaluate.paired_scores import PairedScores, write_scores
 from lmcore.evaluate.settings import GateConfig
+from lmcore.lineage import FileEntry, Manifest
+from tasks.report.facts import RunFacts, StepFacts
+from tasks.report.page import render as render_run
 from tasks.report.verdict import PAGE, render, write_verdict
 from tasks.report.verdict.checks import chance, share
 from tasks.report.verdict.looks import looks_of
@@ -132,6 +136,30 @@ def test_a_promotion_says_who_takes_whose_place_and_by_how_much(tmp_path: Path):
     assert "better on 40 documents, worse on 0" in page.text
     assert "Look 1 of 52 at this test set" in page.text
     assert "lm rollback letters" in page.text
+
+
+def test_the_page_of_a_run_says_what_was_asked_and_where_the_verdict_lies(tmp_path: Path):
+    champion, challenger = clear_lead()
+    folder = tmp_path / "reports" / "judge_challenger-abc"
+    judged(folder, champion, challenger)
+    verdict = json.loads((folder / "verdict.json").read_text())
+    files = dict.fromkeys(("verdict.json", "challenge.json"), FileEntry(size=1, sha256="0" * 64))
+    manifest = Manifest(
+        step="judge_challenger", name="letters", key="a" * 64, key_document={}, digest="b" * 64, inputs={},
+        environment={}, files=files, facts={"verdict": "better", "sentence": verdict["sentence"]},
+    )  # fmt: skip
+    step = StepFacts("judge_challenger letters", "built", manifest=manifest, folder=folder)
+    run = RunFacts("release", "letters", "run", datetime(2026, 11, 21, tzinfo=UTC), 1.0, (step,))
+
+    def page() -> str:
+        return Page(render_run(run)).text
+
+    assert "49 % fewer bits per byte on 40 documents." in page()
+    assert f"letters: {verdict['sentence']}" in page()
+    assert "The whole verdict" not in page()  # nobody wrote it
+    (folder / "log").mkdir()
+    (folder / PAGE).touch()
+    assert "reports/judge_challenger-abc/log/verdict.html" in page()
 
 
 def test_a_verdict_that_cannot_tell_names_the_documents_that_would(tmp_path: Path):

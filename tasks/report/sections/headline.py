@@ -163,5 +163,7 @@ def _told(run: RunFacts) -> list[tuple[str, str]]:
         facts = step.manifest.facts if step.manifest else {}
         if sentence := facts.get("sentence"):
             word = str(facts.get("verdict", "note"))
-            found.append((word if word in WORDS else "note", str(sentence)))
+            # A verdict speaks of "it": several in one run would read alike.
+            told = f"{run.short(step.name)}: {sentence}" if step.has("verdict.json") else str(sentence)
+            found.append((word if word in WORDS else "note", told))
     return found
