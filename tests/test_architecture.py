@@ -135,6 +135,12 @@ def test_flows_can_be_planned_without_any_heavy_library():
     assert done.returncode == 0, done.stderr
 
 
+def test_help_waits_neither_for_pydantic_nor_for_yaml():
+    code = "import sys, flows.cli.commands; print({'pydantic', 'yaml'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+
+
 def test_every_flow_is_one_file_one_function_and_one_docstring():
     from flows.cli.catalog import find_flow, flow_names
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lmcore.config import SettingsError, did_you_mean
-from tasks.engine.experiment import Experiment
-from tasks.engine.flow import AnyFlow
+if TYPE_CHECKING:  # `lm --help` waits for neither pydantic nor YAML
+    from tasks.engine.experiment import Experiment
+    from tasks.engine.flow import AnyFlow
 
 FOLDER = Path(__file__).resolve().parents[1]
 ABOUT_FLOWS = ("deployments",)
@@ -34,6 +35,8 @@ def find_flow(name: str) -> AnyFlow:
     """
     known = [path.stem for path in flow_files()]
     if name not in known:
+        from lmcore.config import SettingsError, did_you_mean
+
         raise SettingsError(f"no flow named '{name}'.{did_you_mean(name, known)}")
     found: AnyFlow = getattr(importlib.import_module(f"flows.{name}"), name)
     return found

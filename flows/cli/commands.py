@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.catalog import flow_names
-from lmcore.config import SettingsError, did_you_mean
 
 app = typer.Typer(
     name="lm",
@@ -66,6 +65,8 @@ def check_command(name: str) -> None:
         command.name or command.callback.__name__ for command in app.registered_commands if command.callback
     ]
     if not name.startswith("-") and name not in known:
+        from lmcore.config import SettingsError, did_you_mean
+
         raise SettingsError(f"no command named '{name}'.{did_you_mean(name, known)}")
 
 
@@ -237,6 +238,8 @@ def run(
 
         return remote_command(flow, experiment, overrides or [], options, wait)
     if not wait:
+        from lmcore.config import SettingsError
+
         raise SettingsError("--no-wait goes with --remote: a run in this terminal lasts as long as it does")
     from flows.cli.running import run_command
 
@@ -452,6 +455,8 @@ def _accept(
     flow: str, experiment: str, overrides: list[str], options: Options, is_wanted: bool, is_trusting: bool
 ) -> None:
     if is_trusting and not is_wanted:
+        from lmcore.config import SettingsError
+
         raise SettingsError("--trust says how to accept code; write --accept-code --trust")
     if is_wanted:
         from flows.cli.upkeep import accept_command
