@@ -15,7 +15,13 @@ import pytest
 from pages import chromium
 
 ROOT = Path(__file__).parents[2]
+LONG = ("test_faults", "test_story", "test_serving", "test_release", "test_changes")
+"""Files with which to begin, so that no process is left with one at the end; the first builds for all."""
 TINY = ROOT / "flows" / "experiments" / "build_assistant" / "tiny.yaml"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,12 @@ def make_workspace(folder: Path) -> Lm:
     return Lm(folder)
 
 
+def for_all_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes that run tests have in common."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 @pytest.fixture(scope="session")
 def workspace_at() -> Callable[[Path], Lm]:
     """Makes a workspace in a folder."""
@@ -113,8 +125,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Lm:
     """
     from tasks.engine.locks import lock
 
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    shared = for_all_processes(tmp_path_factory)
     original = shared / "built-for-all" / "workspace"
     with lock(shared / "built.lock"):
         if not (original / "output.txt").exists():
@@ -145,16 +156,22 @@ def lm_in() -> type[Lm]:
     return Lm
 
 
-@pytest.fixture
-def with_server() -> Iterator[Callable[[Lm], None]]:
-    """Keep one Prefect server up for several runs of a workspace."""
-    from contextlib import ExitStack
-
+@pytest.fixture(scope="session")
+def with_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Lm], None]]:
+    """Lets the runs of a workspace find a Prefect server that is up: one for all tests, in all processes."""
     from tasks.engine.server import prefect_server
     from tasks.engine.workspace import Workspace
 
-    with ExitStack() as held:
-        yield lambda lm: held.enter_context(prefect_server(Workspace(lm.workspace))) and None
+    def share(lm: Lm) -> None:
+        home = lm.workspace / ".lm" / "prefect"
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.copy(workspace.private / "prefect" / "server.json", home)
+
+    workspace = Workspace(for_all_processes(tmp_path_factory) / "server")
+    workspace.root.mkdir(exist_ok=True)
+    (workspace.root / ".lmworks").touch()
+    with prefect_server(workspace):
+        yield share
 
 
 @pytest.fixture

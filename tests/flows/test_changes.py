@@ -9,6 +9,18 @@ import pytest
 ALL_REUSED = {"reuse"}
 
 
+@pytest.fixture
+def moved(moved, with_server):
+    with_server(moved)
+    return moved
+
+
+@pytest.fixture
+def fresh(fresh, with_server):
+    with_server(fresh)
+    return fresh
+
+
 def set_setting(lm, before: str, after: str) -> None:
     file = lm.workspace / "experiments" / "build_assistant" / "tiny.yaml"
     assert before in file.read_text()

@@ -17,6 +17,8 @@ STEPS = (
 )  # fmt: skip
 """In the order in which a run comes to them."""
 NUM_KILLS = 10
+WITHOUT_SERVER = {"DVC_STAGE": "test"}
+"""As under `dvc repro`: all steps run in the process itself."""
 
 
 @pytest.mark.timeout(1500)  # eleven runs from the start, also on a machine that has other work
@@ -25,9 +27,9 @@ def test_killed_ten_times_on_its_way_the_run_ends_with_the_same_digests(built, f
     generator = random.Random(11)
     steps = sorted(generator.sample(STEPS, NUM_KILLS), key=STEPS.index)
     killed = [
-        # Every other run is one of Prefect's server and MLflow; without them it starts faster.
+        # Some runs are Prefect's; the others, in the process itself, start faster.
         fresh.kill_inside(step, generator.uniform(0, 0.15), "build_assistant", "tiny", **environment)
-        for step, environment in zip(steps, cycle(({}, {"DVC_STAGE": "test"})), strict=False)
+        for step, environment in zip(steps, cycle(({}, WITHOUT_SERVER, WITHOUT_SERVER)), strict=False)
     ]
     assert sum(killed) == NUM_KILLS
     fresh("build_assistant", "tiny")
@@ -62,17 +64,19 @@ def test_a_killed_sweep_goes_on_and_ends_in_what_its_variants_are_alone(fresh, w
     assert output.count("models/pretrain_model-") == 2
     alone = ("pretrain", "tiny", "train.steps=20", "train.validate_every=10", "train.seed=2")
     before = fresh.digests()
-    assert "same bytes as before" in fresh(*alone, "--force", "pretrain_model")
+    assert "same bytes as before" in fresh(*alone, "--force", "pretrain_model", **WITHOUT_SERVER)
     assert fresh.digests() == before
 
 
 def test_two_runs_at_once_where_nothing_was_initialised_do_each_step_once(built, fresh):
-    runs = [fresh.start("build_assistant", "tiny") for _ in range(2)]
+    runs = [fresh.start("evaluate", "tiny") for _ in range(2)]
     outputs = ["".join(run.communicate(timeout=280)) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     assert not any("Traceback" in output for output in outputs), outputs
-    assert sum(output.count("  built ") for output in outputs) == built.num_calls, outputs
-    assert fresh.digests() == built.digests()
+    made = fresh.digests()
+    assert sum(output.count("  built ") for output in outputs) == len(made), outputs
+    assert made.items() <= built.digests().items()
+    assert "evaluate_model tiny" in made
 
 
 @pytest.mark.parametrize(

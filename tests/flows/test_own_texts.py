@@ -36,7 +36,8 @@ def own(lm_in, tmp_path: Path, letters: Path):
     return lm_in(tmp_path / "workspace")
 
 
-def test_a_folder_of_text_files_becomes_a_registered_model(own):
+def test_a_folder_of_text_files_becomes_a_registered_model(own, with_server):
+    with_server(own)
     output = own("build_assistant", "my_letters", *SMALL)
     assert "@champion" in output
     assert "letter_00.txt" in own("lineage", output.split("lm lineage ")[1].split()[0])

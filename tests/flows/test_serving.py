@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from pages import choose, field, is_sent, shoot
-from served import PATIENCE_SECONDS, Servers, wait_for
+from served import PATIENCE_SECONDS, Servers, free_ports, wait_for
 
 from flows.cli.catalog import flow_names
 from tasks.engine.locks import lock
@@ -114,8 +114,9 @@ def test_a_taken_port_is_one_line_and_nothing_starts(fresh):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        for option in ("--prefect-port", "--mlflow-port"):
-            output = fresh("up", option, port, code=2)
+        (other,) = free_ports(1)
+        for option, its in (("--prefect-port", "--mlflow-port"), ("--mlflow-port", "--prefect-port")):
+            output = fresh("up", option, port, its, other, code=2)
             assert f"port {port} is taken by another program" in output
             assert len(output.strip().splitlines()) == 1
         output = fresh("up", "--prefect-port", port, "--mlflow-port", port, code=2)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.engine.server import prefect_server
+from tasks.engine.workspace import Workspace
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -44,24 +47,32 @@ def test_a_refactored_trainer_is_accepted_after_twenty_steps_and_a_changed_one_i
     assert "9 steps, 9 reused" in out
 
 
-def test_what_a_killed_run_leaves_in_the_books_is_found_and_mended(moved, with_server):
-    with_server(moved)
-    run = moved.start("pretrain", "tiny", "train.steps=100000", LM_SLOTS=str(moved.workspace / "slots"))
-    while run.poll() is None and not list(moved.workspace.glob(".lm/scratch/pretrain_model-*/metrics.jsonl")):
+@pytest.fixture
+def served(moved):
+    """The workspace with a Prefect server of its own, in whose books nobody else writes."""
+    with prefect_server(Workspace(moved.workspace)):
+        yield moved
+
+
+def test_what_a_killed_run_leaves_in_the_books_is_found_and_mended(served):
+    run = served.start("pretrain", "tiny", "train.steps=100000", LM_SLOTS=str(served.workspace / "slots"))
+    while run.poll() is None and not list(
+        served.workspace.glob(".lm/scratch/pretrain_model-*/metrics.jsonl")
+    ):
         time.sleep(0.05)
     run.kill()
     run.communicate()
-    out = moved("doctor", code=1)
+    out = served("doctor", code=1)
     assert out.count("found: Prefect's run") == 1
     assert out.count("found: MLflow's run") == 2
     assert re.search(r"note: pretrain_model \(\S+\) was interrupted; the next run goes on with it", out)
     assert "3 things to see to; lm doctor --fix mends all of them" in out
-    out = moved("doctor", "--fix")
+    out = served("doctor", "--fix")
     assert out.count("mended: ") == 3
     assert "all is well" in out
-    with sqlite3.connect(moved.workspace / "mlflow.db") as database:
+    with sqlite3.connect(served.workspace / "mlflow.db") as database:
         assert database.execute("SELECT count(*) FROM runs WHERE status = 'RUNNING'").fetchone() == (0,)
-    with sqlite3.connect(moved.workspace / ".lm" / "prefect" / "prefect.db") as database:
+    with sqlite3.connect(served.workspace / ".lm" / "prefect" / "prefect.db") as database:
         crashed = database.execute("SELECT count(*) FROM flow_run WHERE state_type = 'CRASHED'").fetchone()
     assert crashed == (1,)
 
