@@ -158,5 +158,6 @@ def read_documents(path: Path) -> list[DocumentSpan]:
     """What `write_documents` wrote."""
     import pyarrow.parquet as pq
 
-    columns = pq.read_table(path, columns=list(_FIELDS)).to_pydict()
+    with pq.ParquetFile(path) as file:  # without what `read_table` imports for folders of files
+        columns = file.read(list(_FIELDS)).to_pydict()
     return [DocumentSpan(*row) for row in zip(*columns.values(), strict=True)]

@@ -118,13 +118,14 @@ def _write_whole(path: Path, text: str) -> None:
 def _deterministic() -> Iterator[None]:
     """Only kernels that give the same bits each time (on a GPU: where there is one)."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    was_on = torch.are_deterministic_algorithms_enabled()
+    mode_before = torch.get_deterministic_debug_mode()
     memory: Any = torch.utils.deterministic
     filled = memory.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    # `use_deterministic_algorithms` does the same, but imports torch's compiler first: a second each time.
+    torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
     memory.fill_uninitialized_memory = False  # it costs time and is for finding bugs
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(was_on)
+        torch.set_deterministic_debug_mode(mode_before)
         memory.fill_uninitialized_memory = filled
