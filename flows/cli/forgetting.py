@@ -174,8 +174,8 @@ def show_sightings(out: Console, seen: Sightings) -> None:
     _show_documents(out, seen.products)
     for each in seen.versions:
         _say(out, f"model     {each.called}: {_sides(each.documents)}")
-        if forgotten := each.version.tags.get("lm.forgotten"):
-            _say(out, f"          marked: {forgotten}")
+        if each.version.forgotten:
+            _say(out, f"          marked: {each.version.forgotten}")
     if not seen.versions:
         _say(out, "no registered model saw it")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
@@ -200,18 +200,21 @@ def subject_in_words(subject: Subject) -> Iterator[str]:
 
 def _show_documents(out: Console, products: Sequence[SeenProduct]) -> None:
     for each in products:
-        for text in each.documents[:SHOWN]:
+        documents = [text for text in each.documents if text.kind == "document"]
+        for text in documents[:SHOWN]:
             why = f" ({text.why})" if text.why else ""
             title = f" “{text.title}”" if text.title else ""
             _say(out, f"document  {each.address}: {text.side}{why}, line {text.line}{title}")
-        if len(each.documents) > SHOWN:
-            _say(out, f"          and {len(each.documents) - SHOWN} more: {_sides(each.documents[SHOWN:])}")
+        if len(documents) > SHOWN:
+            _say(out, f"          and {len(documents) - SHOWN} more: {_sides(documents[SHOWN:])}")
+        if asked := [text for text in each.documents if text.kind != "document"]:
+            _say(out, f"asked in  {each.address}: {_sides(asked)}")
 
 
 def _sides(texts: Iterable[SeenText]) -> str:
     """`2 documents in train, 1 document in test`."""
-    counts = Counter(text.side for text in texts)
-    told = [f"{count(number, 'document')} in {side}" for side, number in counts.items()]
+    counts = Counter((text.kind, text.side) for text in texts)
+    told = [f"{count(number, kind)} in {side}" for (kind, side), number in counts.items()]
     return ", ".join(told) or "by what it was made from; none of its documents is on record"
 
 

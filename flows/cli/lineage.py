@@ -51,6 +51,8 @@ def _show(found: Found, root: Node, as_json: bool) -> None:
         aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
         run = f", run {version.run_id}" if version.run_id else ""  # what was made elsewhere has none here
         print(f"registered model {version.name} v{version.version}{aliases}{run}")
+        if version.forgotten:
+            print(f"it saw what was forgotten since: {version.forgotten}")
     sys.stdout.write(lineage.as_text(root))
 
 
@@ -58,7 +60,10 @@ def _write_page(workspace: Workspace, found: Found, root: Node, html: Path | Non
     from tasks.lineage.page import About, render
 
     is_registered, why = found.version is not None, _why(workspace, found)
-    about = About(found.title, is_registered=is_registered, scores=_scores(found), why=why)
+    forgotten = found.version.forgotten if found.version else ""
+    about = About(
+        found.title, is_registered=is_registered, scores=_scores(found), why=why, forgotten=forgotten
+    )
     file = html or workspace.private / "pages" / f"lineage-{root.digest[:12]}.html"
     _write(file, render(root, about), "where it comes from, on one page")
     if is_opened:
@@ -87,8 +92,7 @@ def _write(file: Path, text: str, what: str) -> None:
 
 def _scores(found: Found) -> dict[str, float]:
     """A registered version's own numbers on the test side."""
-    tags = found.version.tags if found.version else {}
-    return {name: float(value) for name, value in tags.items() if name.startswith("test/")}
+    return found.version.scores if found.version else {}
 
 
 def _why(workspace: Workspace, found: Found) -> str:

@@ -6,6 +6,7 @@ Hugging Face; it lies beside the registered model as `README.md`.
 facts.py         what is known of a registered version, gathered
 scores.py        how it was measured, and what it scored
 text.py          the card, section by section
+markdown.py      texts from outside
 front_matter.py  the part for programs
 publish.py       into MLflow: files beside the model, pages, the description
 """

@@ -30,6 +30,8 @@ class Verdict:
     """Of the report."""
     champion: int | None
     """The version that it was judged beside."""
+    is_kept: bool = True
+    """Whether that report is still there."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class CardFacts:
     measured: Measured | None
     verdict: Verdict | None
     cost: Cost
+    forgotten: str = ""
+    """When, by whom and why something that it saw was forgotten since."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The model's `config.json`."""
 
@@ -92,6 +96,7 @@ def gather(workspace: Workspace, version: Registered) -> CardFacts:
         measured=measured(workspace, version),
         verdict=_verdict(workspace.root, version),
         cost=total(node.manifest for node in ordered(root) if node.manifest),
+        forgotten=version.forgotten,
         config=_config(version.folder),
     )
 
@@ -121,5 +126,7 @@ def _verdict(workspace: Path, version: Registered) -> Verdict | None:
             beside = entry.facts.get("champion")
             number = numbers.version_of(beside) if beside else None
             facts = entry.facts
-            return Verdict(facts["word"], facts["sentence"], entry.when, facts.get("report", ""), number)
+            report = facts.get("report", "")
+            is_kept = bool(report) and (workspace / report / "verdict.json").is_file()
+            return Verdict(facts["word"], facts["sentence"], entry.when, report, number, is_kept)
     return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasks.card.facts import CardFacts
+from tasks.card.markdown import cell
+from tasks.words import count
 
 SMALL = 1e9
 """Parameters below which nobody expects a model to know facts."""
@@ -18,6 +20,11 @@ def limits(facts: CardFacts) -> Iterator[str]:
         "**Not measured**: whether what it writes is true, harmless or fair. Nothing in its making looked "
         "for that; a person has to read what it writes before others rely on it."
     )
+    if facts.forgotten:
+        yield (
+            f"**Forgotten data**: it saw what was forgotten since ({cell(facts.forgotten)}). Data and "
+            "reports hold it no more; weights cannot be searched for it."
+        )
     yield from _recital(facts)
     yield "**Language**: not recorded. It knows the languages of its sources, and no other."
     yield from _rights(facts)
@@ -67,8 +74,9 @@ def _size(facts: CardFacts) -> Iterator[str]:
 
 def _test(facts: CardFacts) -> Iterator[str]:
     numbers = [score.number for score in facts.measured.scores if score.number] if facts.measured else []
-    if numbers and numbers[0] < FEW:
-        yield f"**Thin test**: it was measured on {numbers[0]:,} documents or questions, which say little."
+    if numbers and min(numbers) < FEW:
+        what = "question" if facts.is_chat else "document"
+        yield f"**Thin test**: the smallest part of it has {count(min(numbers), what)}, which says little."
 
 
 def _doubt(facts: CardFacts) -> Iterator[str]:

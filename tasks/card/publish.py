@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.card.facts import CardFacts, gather
-from tasks.card.text import body, card, cell, summary
+from tasks.card.markdown import cell
+from tasks.card.text import body, card, summary
 from tasks.engine.workspace import Workspace
 from tasks.tracking.versions import Registered
 
-CARD, VERDICT = "README.md", "verdict.html"
+CARD, VERDICT, LINEAGE = "README.md", "verdict.html", "lineage.html"
 """Files beside a registered model."""
 
 
@@ -29,6 +30,10 @@ def publish(workspace: Path, name: str, version: int) -> None:
     attach(found, {CARD: card(facts), **({VERDICT: page} if page else {})})
     card_link = show_page(workspace, found.run_id, "card", name, body(facts), ".md")
     page_link = show_page(workspace, found.run_id, "verdict", name, page) if page else None
+    if facts.forgotten:
+        lineage = _lineage_page(found, facts)
+        attach(found, {LINEAGE: lineage})
+        show_page(workspace, found.run_id, "lineage", name, lineage)
     put_first(workspace, name, version, _words(facts, card_link, page_link))
 
 
@@ -40,6 +45,17 @@ def is_published(version: Registered, report: Path | None = None) -> bool:
     if report and (report / "verdict.json").is_file() and not (version.home / VERDICT).is_file():
         return False
     return (version.home / CARD).is_file()
+
+
+def _lineage_page(version: Registered, facts: CardFacts) -> str:
+    """Where it comes from, with what was forgotten of that."""
+    from tasks.lineage.page import About, render
+
+    about = About(
+        facts.title, is_registered=True, scores=version.scores, why=version.tags.get("lm.why", ""),
+        forgotten=facts.forgotten,
+    )  # fmt: skip
+    return render(facts.root, about)
 
 
 def _verdict_page(workspace: Path, facts: CardFacts) -> str | None:
@@ -57,6 +73,8 @@ def _verdict_page(workspace: Path, facts: CardFacts) -> str | None:
 def _words(facts: CardFacts, card_link: str | None, page_link: str | None) -> str:
     """Markdown for the top of the version's page."""
     lines = []
+    if facts.forgotten:
+        lines.append(f"**It saw what was forgotten since**: {cell(facts.forgotten)}.")
     if verdict := facts.verdict:
         page = f" [Why, on one page]({page_link})." if page_link else ""
         beside = f", beside v{verdict.champion}" if verdict.champion else ""

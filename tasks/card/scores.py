@@ -11,7 +11,7 @@ from tasks.engine.reach import registrations
 from tasks.engine.workspace import Workspace
 from tasks.tracking.versions import Registered
 
-ALL = "all"
+ALL, ALL_DOCUMENTS, TEST_SIDE = "all", "all documents", "the test side"
 BITS = "bits per byte"
 WORDS = ("chosen", "why")
 """Of a registration, among its version's tags as well."""
@@ -30,6 +30,8 @@ class Score:
     high: float | None = None
     number: int | None = None
     """Documents or questions that it was measured on."""
+    is_main: bool = False
+    """Models are compared by it."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,9 @@ def measured(workspace: Workspace, version: Registered) -> Measured | None:
                 continue  # it is not there, or of another form
             return Measured(scores, others, str(document.get("interval", "")).rstrip("."), chosen, why)
     scores = [
-        Score(_plain(tag.removeprefix("test/")), "the test side", float(value))
-        for tag, value in sorted(version.tags.items())
-        if tag.startswith("test/") and not tag.endswith(("_low", "_high", "minus_reference", "/choice"))
+        Score(_plain(tag.removeprefix("test/")), TEST_SIDE, value)
+        for tag, value in sorted(version.scores.items())
+        if not tag.endswith(("_low", "_high", "minus_reference", "/choice"))
     ]
     return Measured(scores, [], "", chosen, why) if scores else None
 
@@ -84,9 +86,10 @@ def _comparison(document: Mapping[str, Any], chosen: str) -> tuple[list[Score], 
     scores = [
         _score(
             BITS,
-            "all documents" if group == ALL else group,
+            ALL_DOCUMENTS if group == ALL else group,
             models[chosen][group]["bits_per_byte"],
             counts.get(group),
+            is_main=group == ALL,
         )
         for group in groups
         if group in models.get(chosen, {})
@@ -104,10 +107,11 @@ def _exam(document: Mapping[str, Any], chosen: str) -> tuple[list[Score], list[S
     for exercise, told in document.get("exercises", {}).items():
         is_recall = told.get("claim") == "recall"
         on = f"{_plain(exercise)}{' (recites what it was taught)' if is_recall else ''}"
+        main = told.get("main_metric")
         for metric, by_model in told.get("metrics", {}).items():
             if chosen in by_model:
-                scores.append(_score(_plain(metric), on, by_model[chosen], told.get("items")))
-        main = told.get("main_metric")
+                number, is_main = told.get("items"), metric == main
+                scores.append(_score(_plain(metric), on, by_model[chosen], number, is_main=is_main))
         others += list(
             _others(told.get("metrics", {}).get(main, {}), chosen, _plain(f"{exercise} {main}"), told)
         )
@@ -122,8 +126,8 @@ def _others(
             yield _score(metric, _plain(name), entry, told.get("items"))
 
 
-def _score(metric: str, on: str, entry: Mapping[str, Any], number: Any) -> Score:
-    return Score(metric, on, float(entry["value"]), entry.get("low"), entry.get("high"), number)
+def _score(metric: str, on: str, entry: Mapping[str, Any], number: Any, *, is_main: bool = False) -> Score:
+    return Score(metric, on, float(entry["value"]), entry.get("low"), entry.get("high"), number, is_main)
 
 
 def _plain(name: str) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from tasks.card.facts import CardFacts
 from tasks.card.front_matter import front_matter
 from tasks.card.limits import limits
-from tasks.card.scores import BITS, Score
+from tasks.card.markdown import cell
+from tasks.card.scores import ALL_DOCUMENTS, BITS, TEST_SIDE, Score
 from tasks.words import count, duration, size
 
 HIGHER, LOWER = "more is better", "less is better"
-MOST_OTHERS = 12
+MOST_OTHERS, MOST_MAIN = 12, 3
+SIDES = ("train", "validation", "test")
 
 
 def card(facts: CardFacts) -> str:
@@ -30,9 +33,9 @@ def body(facts: CardFacts) -> str:
 
 def summary(facts: CardFacts) -> str:
     """The card in a few lines, for the top of a page."""
-    best = facts.measured.scores[:1] if facts.measured else []
     told = [lead(facts)]
-    told += [f"On the test side: {_spelt(score)} {score.metric} ({_sense(score)})." for score in best]
+    if best := _main(facts):
+        told.append(f"On the test side: {', '.join(map(_spelt, best))} ({_sense(best[0])}).")
     took, processor = duration(facts.cost.seconds), duration(facts.cost.cpu_seconds)
     return " ".join([*told, f"To make it took {took}, {processor} of processor time."])
 
@@ -43,9 +46,10 @@ def lead(facts: CardFacts) -> str:
     of = f" of {parameters:,} parameters" if isinstance(parameters, int) else ""
     does = "answers questions" if facts.is_chat else "continues a text"
     documents = facts.fact("split_corpus", "train_documents")
-    learned = (
-        f"learned from {count(documents, 'document')} of" if isinstance(documents, int) else "was made from"
-    )
+    conversations = facts.fact("finetune_model", "conversations")
+    kinds = (("document", documents), ("conversation", conversations))
+    shown = [count(number, kind) for kind, number in kinds if isinstance(number, int)]
+    learned = f"learned from {' and '.join(shown)} of" if shown else "was made from"
     return f"A language model{of} that {does}. It {learned} {count(len(facts.sources), 'source')}."
 
 
@@ -63,8 +67,8 @@ def _what(facts: CardFacts) -> Iterator[str]:
 def _model_rows(facts: CardFacts) -> Iterator[tuple[str, str]]:
     config, made = facts.config, facts.root.manifest
     if config.get("architectures"):
-        layers, width = config.get("num_hidden_layers"), config.get("hidden_size")
-        yield "architecture", f"{cell(config['architectures'][0])}, {layers} layers of width {width}"
+        layers, width = config.get("num_hidden_layers", 0), config.get("hidden_size")
+        yield "architecture", f"{cell(config['architectures'][0])}, {count(layers, 'layer')} of width {width}"
     if "max_position_embeddings" in config:
         yield "looks back at", f"{config['max_position_embeddings']:,} tokens at most"
     if "vocab_size" in config:
@@ -101,8 +105,7 @@ def _data(facts: CardFacts) -> Iterator[str]:
         total = size(source.size) if source.size else "–"
         yield f"| {cell(source.name)} | {licence} | {len(source.files):,} | {total} |"
     yield ""
-    if sides := _sides(facts):
-        yield sides
+    yield from _sides(facts)
     refused, removed = (facts.fact(step, "rejected") for step in ("clean_documents", "deduplicate_documents"))
     if refused is not None and removed is not None:
         yield f"Documents refused by filters: {refused:,}; copies and near copies removed: {removed:,}."
@@ -111,15 +114,23 @@ def _data(facts: CardFacts) -> Iterator[str]:
         yield f"\n**Incomplete**: of {names} no record is left, so there may be sources that are not listed."
 
 
-def _sides(facts: CardFacts) -> str:
-    numbers = [facts.fact("split_corpus", f"{side}_documents") for side in ("train", "validation", "test")]
-    if None in numbers:
-        return ""
-    train, chosen, test = numbers
-    return (
-        f"It learned from {train:,} documents; {chosen:,} chose among states and candidates, and {test:,} "
-        "were kept for the test alone. Near copies share a side."
-    )
+def _sides(facts: CardFacts) -> Iterator[str]:
+    numbers = [facts.fact("split_corpus", f"{side}_documents") for side in SIDES]
+    if None not in numbers:
+        train, chosen, test = numbers
+        yield (
+            f"It learned from {count(train, 'document')}; {chosen:,} chose among states and candidates, and "
+            f"{test:,} were kept for the test alone. Near copies share a side."
+        )
+    taught = facts.fact("finetune_model", "conversations")
+    numbers = [facts.fact("write_conversations", f"{side}_conversations") for side in SIDES]
+    if taught is not None and None not in numbers:
+        train, chosen, test = numbers
+        of = f" of {train:,}, those that fit into what it looks back at" if taught != train else ""
+        yield (
+            f"It was taught by {count(taught, 'conversation')}{of}; {chosen:,} were there to choose by, and "
+            f"{test:,} for the test alone."
+        )
 
 
 def _training(facts: CardFacts) -> Iterator[str]:
@@ -159,11 +170,11 @@ def _scores(facts: CardFacts) -> Iterator[str]:
     if any(score.metric == BITS for score in facts.measured.scores):
         yield ""
         yield "Bits per byte: how surprised it is by each byte of a text; 8 knows nothing, less is better."
-    if others := facts.measured.others:
-        yield ""
-        named = [f"{cell(each.on)} {each.value:.4g}" for each in others[:MOST_OTHERS]]
+    for metric, group in groupby(facts.measured.others, key=lambda each: each.metric):
+        others = [f"{cell(each.on)} {each.value:.4g}" for each in group]
         more = f" and {len(others) - MOST_OTHERS} more" if len(others) > MOST_OTHERS else ""
-        yield f"Beside it were tested ({cell(others[0].metric)}): {', '.join(named)}{more}."
+        yield ""
+        yield f"Beside it were tested ({cell(metric)}): {', '.join(others[:MOST_OTHERS])}{more}."
     if facts.measured.interval:
         yield ""
         covered = cell(facts.measured.interval)
@@ -182,7 +193,10 @@ def _verdict(facts: CardFacts) -> Iterator[str]:
     yield ""
     yield f"> {cell(verdict.sentence)}"
     yield ""
-    yield f"All numbers: `verdict.html` among its artifacts, and `{cell(verdict.address)}`."
+    if verdict.is_kept:
+        yield f"All numbers: `verdict.html` among its artifacts, and `{cell(verdict.address)}`."
+    else:
+        yield "The report with its numbers is not here any more."
 
 
 def _cost(facts: CardFacts) -> Iterator[str]:
@@ -225,26 +239,21 @@ def _origin(facts: CardFacts) -> Iterator[str]:
     )
 
 
-def cell(text: object) -> str:
-    """A text from outside as one line of a table, with nothing in it that Markdown or HTML would take."""
-    plain = " ".join(str(text).split())
-    return (
-        plain.replace("&", "&amp;")
-        .replace("<", "&lt;")
-        .replace("|", "\\|")
-        .replace("[", "\\[")
-        .replace("`", "'")
-    )
-
-
 def _sense(score: Score) -> str:
     words = ("bits", "perplexity", "loss")
     return LOWER if any(word in score.metric for word in words) else HIGHER
 
 
+def _main(facts: CardFacts) -> list[Score]:
+    """The score of each part of the test by which models are compared, or just the first."""
+    scores = facts.measured.scores if facts.measured else []
+    return [score for score in scores if score.is_main][:MOST_MAIN] or scores[:1]
+
+
 def _spelt(score: Score) -> str:
     bounds = f" (95 % {_bounds(score)})" if score.low is not None else ""
-    return f"{score.value:.4g}{bounds}"
+    on = "" if score.on in (ALL_DOCUMENTS, TEST_SIDE) else f" on {cell(score.on)}"
+    return f"{score.value:.4g}{bounds} {cell(score.metric)}{on}"
 
 
 def _bounds(score: Score) -> str:

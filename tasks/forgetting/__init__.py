@@ -3,6 +3,7 @@
 ledger.py     forgotten.jsonl: which files no run reads any more, by path and by bytes
 subject.py    the file that is asked for, wherever manifests name it
 sightings.py  who saw it: products, models, versions, down to the documents and their sides
+copies.py     products in their places and in DVC's cache, and what they keep of a file's words
 texts.py      what words a file of any kind holds
 quotes.py     the runs of words that only this file has, and who repeats them
 items.py      all that has to go, found by lineage and by a search for its words

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from lmcore.lineage import MANIFEST, file_digest
+from lmcore.lineage import file_digest
 from tasks.engine.shared import Shared
 from tasks.engine.step import known_steps
+from tasks.forgetting.copies import Listing, listing_of, made_by
 from tasks.forgetting.quotes import Quotes
 from tasks.forgetting.sightings import Sightings
-from tasks.versioning.objects import VersioningError, cache_folder, entries_of, object_path
+from tasks.versioning.objects import cache_folder
 from tasks.versioning.unneeded import objects
 
 OBJECT = "DVC object"
-Listing = dict[str, str]
-"""Path -> md5 of a version's files."""
 DATA, INNOCENT, UNKNOWN = "comes from it", "comes from elsewhere", "nobody knows"
 
 
@@ -35,7 +32,7 @@ def cached_items(seen: Sightings, quotes: Quotes) -> Iterator[tuple[str, Path, s
         yield f"DVC's cache {cache} lies outside of the workspace and may be others': it is left alone"
         return
     there = objects(root)
-    listings = {name: _listing(root, name) for name in there if name.endswith(".dir")}
+    listings = {name: listing_of(root, name) for name in there if name.endswith(".dir")}
     kinds = {name: _kind(seen, root, listing) for name, listing in listings.items()}
     innocent = {md5 for name, kind in kinds.items() if kind == INNOCENT for md5 in listings[name].values()}
     gone = {name: "lists a version that was made from it" for name, kind in kinds.items() if kind == DATA}
@@ -53,8 +50,8 @@ def objects_of(seen: Sightings, keys: frozenset[str]) -> list[Path]:
     """The objects of products with these keys, but for those that another version needs."""
     root = seen.workspace.root
     there = objects(root)
-    listings = {name: _listing(root, name) for name in there if name.endswith(".dir")}
-    gone = {name for name, listing in listings.items() if _made(root, listing)[0] in keys}
+    listings = {name: listing_of(root, name) for name in there if name.endswith(".dir")}
+    gone = {name for name, listing in listings.items() if made_by(root, listing)[0] in keys}
     needed = {md5 for name in listings.keys() - gone for md5 in listings[name].values()}
     names = gone | {md5 for name in gone for md5 in listings[name].values()} - needed
     return [there[name] for name in sorted(names) if name in there]
@@ -74,27 +71,12 @@ def _remote(seen: Sightings) -> Iterator[str]:
         yield f"{where} has versions that were made from it: {told}; {cure}"
 
 
-def _listing(root: Path, name: str) -> Listing:
-    with suppress(VersioningError):
-        return dict(entries_of(root, name))
-    return {}
-
-
 def _kind(seen: Sightings, root: Path, listing: Listing) -> str:
     """What a version is, by the manifest in it."""
-    key, step = _made(root, listing)
+    key, step = made_by(root, listing)
     if key in seen.keys:
         return DATA if step in _data_steps(seen) else UNKNOWN
     return INNOCENT if key in seen.reach.remembered else UNKNOWN
-
-
-def _made(root: Path, listing: Listing) -> tuple[str, str]:
-    """Key and step of a version; empty if it does not say."""
-    try:
-        made = json.loads(object_path(root, listing[MANIFEST]).read_bytes())
-        return made["key"], made["step"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "", ""
 
 
 def _data_steps(seen: Sightings) -> set[str]:

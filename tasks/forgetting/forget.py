@@ -23,7 +23,7 @@ from tasks.forgetting.caches import OBJECT
 from tasks.forgetting.items import DATABASE, PRODUCT, SOURCE, Findings, Item, find_all
 from tasks.forgetting.ledger import Forgotten, Place, add_forgotten
 from tasks.forgetting.rows import blot_out
-from tasks.forgetting.sightings import FORGOTTEN_TAG, SeenVersion, Sightings
+from tasks.forgetting.sightings import SeenVersion, Sightings
 from tasks.forgetting.subject import Subject
 from tasks.tracking.journal import Journal, whoami
 
@@ -88,6 +88,7 @@ class Forgetting:
         for item in sorted(items, key=_order):
             outcome.left += _take(self.workspace, item, self.found, outcome)
         _tidy(self.workspace, self.seen, outcome)
+        show_marks(self.workspace, self.seen.versions)
         if not outcome.left:
             for each in note.parent.glob("*.json"):
                 each.unlink(missing_ok=True)
@@ -96,18 +97,19 @@ class Forgetting:
 
 def _order(item: Item) -> int:
     """What is found by the file's words goes first, what they are known from last."""
-    return {DATABASE: 0, PRODUCT: 2, SOURCE: 3}.get(item.kind, 1)
+    return {DATABASE: 0, PRODUCT: 2, OBJECT: 2, SOURCE: 3}.get(item.kind, 1)
 
 
 def mark_versions(workspace: Workspace, versions: Sequence[SeenVersion], line: Forgotten) -> None:
     """Say of each version, in MLflow and in its journal, that it saw what was forgotten since."""
     from tasks.tracking.store import open_store
+    from tasks.tracking.versions import FORGOTTEN_TAG
 
     for each in versions:
         version = each.version
         names = ", ".join(map(str, line.places))
         text = f"{line.when}, {line.who}: {names}" + (f": {line.why}" if line.why else "")
-        marked = version.tags.get(FORGOTTEN_TAG, "")
+        marked = version.forgotten
         journal = Journal(workspace.root, version.name)
         known = [entry.facts for entry in journal.entries() if entry.kind == "forgotten"]
         facts = {"version": version.version, "digest": version.digest, "sha256": list(line.sha256)}
@@ -117,6 +119,15 @@ def mark_versions(workspace: Workspace, versions: Sequence[SeenVersion], line: F
             told = f"{marked}; {text}" if marked else text
             client = open_store(workspace.root)
             client.set_model_version_tag(version.name, str(version.version), FORGOTTEN_TAG, told[-5_000:])
+
+
+def show_marks(workspace: Workspace, versions: Sequence[SeenVersion]) -> None:
+    """Bring all that MLflow shows of them in step: what it says of data and reports that are gone, too."""
+    from tasks.card import publish
+
+    for each in versions:
+        if each.version.home.is_dir():
+            publish(workspace.root, each.version.name, each.version.version)
 
 
 def _take(workspace: Workspace, item: Item, found: Findings, outcome: Outcome) -> Iterator[str]:

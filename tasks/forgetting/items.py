@@ -16,10 +16,11 @@ from tasks.engine.leftovers import TRASH, build_locks, half_moved, size_of, unfi
 from tasks.engine.reach import RUN_HOMES, product_folders
 from tasks.engine.workspace import Workspace
 from tasks.forgetting.caches import cached_items
+from tasks.forgetting.copies import texts_kept
 from tasks.forgetting.quotes import Quotes
 from tasks.forgetting.rows import quoting_databases
 from tasks.forgetting.sightings import Sightings
-from tasks.forgetting.subject import Subject, known_sources, root_of_source
+from tasks.forgetting.subject import known_sources, root_of_source
 from tasks.forgetting.texts import texts_of
 
 DATABASE, PRODUCT, SOURCE = "database", "product", "source"
@@ -82,24 +83,11 @@ def find_all(seen: Sightings) -> Findings:
 
 
 def _texts_of_subject(seen: Sightings) -> Iterator[str]:
-    """What the file says, and what products in their places know that it said."""
+    """What the file says, and what copies of the products that read it know that it said, also long ago."""
     if seen.subject.file:
         yield from texts_of(seen.subject.file)
-    for each in seen.products:
-        if each.is_direct and (folder := seen.workspace.path(each.address)).is_dir():
-            for table in ("documents.parquet", "rejected.parquet"):
-                yield from _texts_in(folder / table, seen.subject)
-
-
-def _texts_in(table: Path, subject: Subject) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows = pq.read_table(table, columns=["source", "file", "text"]).to_pylist()
-    except (OSError, pa.ArrowException):
-        return
-    yield from (row["text"] for row in rows if subject.is_named(row["source"], row["file"]))
+    for files in seen.readings:
+        yield from texts_kept(files, seen.subject)
 
 
 def _alike(seen: Sightings, quotes: Quotes) -> Iterator[str]:

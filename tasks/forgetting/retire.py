@@ -17,7 +17,7 @@ from tasks.forgetting.sightings import IN_PLACE, SeenVersion, Sightings
 from tasks.tracking.journal import holding
 from tasks.tracking.standing import CHAMPION
 
-SHARDS = "write_shards"
+DATA = ("write_shards", "write_conversations")
 
 
 @dataclass
@@ -42,7 +42,7 @@ def retire(workspace: Workspace, seen: Sightings, why: str) -> Retired:
     done = Retired()
     measured = [each for each in seen.versions if not has_learned(each)]
     staying = {each.version.key for each in measured}
-    innocent = {key for each in measured for key in _shards_behind(seen, each.version.key)}
+    innocent = {key for each in measured for key in _data_behind(seen, each.version.key)}
     for each in seen.versions:
         if each in measured:
             continue
@@ -55,8 +55,8 @@ def retire(workspace: Workspace, seen: Sightings, why: str) -> Retired:
     for product in seen.products:
         key = product.manifest.key
         is_model = product.address.startswith("models/") and key not in staying
-        shards = _shards_behind(seen, key) if is_model else set()
-        if not is_model or (shards and shards <= innocent):
+        data = _data_behind(seen, key) if is_model else set()
+        if not is_model or (data and data <= innocent):
             continue
         for path in objects_of(seen, frozenset([key])):
             path.unlink(missing_ok=True)
@@ -66,15 +66,15 @@ def retire(workspace: Workspace, seen: Sightings, why: str) -> Retired:
     return done
 
 
-def _shards_behind(seen: Sightings, key: str | None) -> set[str]:
-    """Keys of the shards that a model comes from: which documents they had on which side is known of them."""
+def _data_behind(seen: Sightings, key: str | None) -> set[str]:
+    """Keys of the shards and conversations that a model was shown: of them the sides are known."""
     known, reached, waiting = seen.reach.remembered, set[str](), [key]
     while waiting:
         at = waiting.pop()
         if at in known and at not in reached:
             reached.add(at)
             waiting += inputs_of(known[at])
-    return {at for at in reached if known[at].step == SHARDS}
+    return {at for at in reached if known[at].step in DATA}
 
 
 def _delete(root: Path, each: SeenVersion, why: str) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lmcore.lineage import Manifest
+from lmcore.lineage import Manifest, digest_of
 from tasks.engine.reach import Reach, inputs_of
 from tasks.engine.workspace import Workspace
+from tasks.forgetting.copies import SIDES, Files, copies_of, records_of
 from tasks.forgetting.ledger import Forgotten
 from tasks.forgetting.subject import Subject, sources_in, sources_in_record
 from tasks.lineage.graph import RECORD, inputs_in
@@ -19,20 +21,22 @@ if TYPE_CHECKING:
     from tasks.tracking.versions import Registered
 
 IN_PLACE, REPLACED, GONE = "in its place", "replaced since", "gone"
-SIDES = ("train", "validation", "test")
-FORGOTTEN_TAG = "lm.forgotten"
+CONVERSATION = "conversation"
 
 
 class SeenText(NamedTuple):
-    """A document of the file, and what became of it."""
+    """A document of the file, or a conversation that comes from it, and what became of it."""
 
     digest: str
     side: str
     """train, validation, test, or `rejected`."""
     line: int
+    """Where it stands in the file; of a conversation 0."""
     title: str
     why: str = ""
     """Of a rejected one."""
+    kind: str = "document"
+    """Or `conversation`."""
 
 
 @dataclass(frozen=True)
@@ -114,20 +118,44 @@ class Sightings:
             or any(map(self.subject.is_in, sources_in_record(version.home / RECORD)))
         ]
 
-    def _seen_by(self, version: Registered) -> Iterator[SeenText]:
-        """Its documents among those that a version's shards held."""
-        from lmcore.batching.seen import read_seen
+    @cached_property
+    def readings(self) -> list[Files]:
+        """Every copy that is left of the products that read the file themselves, whatever it said then."""
+        direct = {each.manifest.key for each in self.products if each.is_direct}
+        return list(copies_of(self.workspace, direct, self.reach.products))
 
-        try:
-            rows = read_seen(version.home)
-        except ValueError:  # registered before these were kept
-            return
-        for row in rows:
-            if self.subject.is_named(row.source, row.file):
-                yield SeenText(row.digest, row.side, row.line, row.title)
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        """Digests of what is asked in the file's own conversations."""
+        return frozenset(
+            prompt_digest(record)
+            for files in self.readings
+            for side in SIDES
+            for record in records_of(files, side, self.subject)
+            if record["document"] == record["id"]
+        )
+
+    def _seen_by(self, version: Registered) -> Iterator[SeenText]:
+        """Its documents among those that a version's shards held, and its own conversations."""
+        from lmcore.batching.seen import read_seen
+        from lmcore.conversations.seen import read_seen_conversations
+
+        with suppress(ValueError):  # registered before these were kept
+            for row in read_seen(version.home):
+                if self.subject.is_named(row.source, row.file):
+                    yield SeenText(row.digest, row.side, row.line, row.title)
+        with suppress(ValueError):  # it was not taught to answer
+            for side, digests in read_seen_conversations(version.home).items():
+                for digest in sorted(digests & self._asked):
+                    yield SeenText(digest, side, 0, "", kind=CONVERSATION)
 
     def _texts(self, folder: Path) -> Iterator[SeenText]:
-        """Its documents in a corpus: on their sides, or rejected with the reason."""
+        """What became of it: conversations, and documents on their sides or rejected with the reason."""
+        if folder.parent.name == "conversations":
+            files = {path.name: path for path in folder.iterdir()}
+            for side in SIDES:
+                for record in records_of(files, side, self.subject):
+                    yield SeenText(prompt_digest(record), side, 0, "", kind=CONVERSATION)
         if folder.parent.name != "corpora":
             return
         for side in SIDES:
@@ -165,7 +193,7 @@ class Sightings:
                     "version": each.version.version,
                     "aliases": list(each.version.aliases),
                     "digest": each.version.digest,
-                    "forgotten": each.version.tags.get(FORGOTTEN_TAG),
+                    "forgotten": each.version.forgotten or None,
                     "documents": [text._asdict() for text in each.documents],
                 }
                 for each in self.versions
@@ -184,6 +212,13 @@ class Sightings:
                 for each in self.products
             ],
         }
+
+
+def prompt_digest(record: Mapping[str, Any]) -> str:
+    """By what is asked, as a registered version remembers its conversations."""
+    from lmcore.conversations.records import Record
+
+    return digest_of(Record.model_validate(record).prompt)
 
 
 def _noted(manifests: Iterable[Manifest]) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,10 @@ ON t.name = v.name AND t.version = v.version AND t.key = 'lm.digest' WHERE v.nam
 """
 
 
+FORGOTTEN_TAG = "lm.forgotten"
+"""When, by whom and why what a version saw was forgotten since."""
+
+
 @dataclass(frozen=True)
 class Registered:
     """One version in the registry."""
@@ -60,6 +64,16 @@ class Registered:
     def data(self) -> str | None:
         """Digest of the set of documents that it was trained and measured on."""
         return self.tags.get("lm.data")
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Its own numbers on the test side."""
+        return {name: float(value) for name, value in self.tags.items() if name.startswith("test/")}
+
+    @property
+    def forgotten(self) -> str:
+        """When, by whom and why something that it saw was forgotten since; empty if nothing was."""
+        return self.tags.get(FORGOTTEN_TAG, "")
 
     @property
     def uri(self) -> str:

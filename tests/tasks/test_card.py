@@ -51,8 +51,9 @@ def facts_of(
             "precision": "bf16"}  # fmt: skip
     root = made("pretrain_model", split, **told)
     if exercises is not None:
-        talk = made("write_conversations", split, settings={"settings": {"exercises": exercises}})
-        root = made("finetune_model", root, talk, **told)
+        asked = {"train_conversations": 15, "validation_conversations": 2, "test_conversations": 3}
+        talk = made("write_conversations", split, settings={"settings": {"exercises": exercises}}, **asked)
+        root = made("finetune_model", root, talk, conversations=12, **told)
     scores = Measured(
         [Score("bits per byte", "all documents", 1.9, 1.8, 2.0, 39)], [], "95 %", "base", "best"
     )
@@ -120,8 +121,31 @@ def test_a_thin_test_and_a_close_choice_are_named():
         [Score("bits per byte", "all documents", 1.9, number=6)], [], "", "base", "it may be noise"
     )
     text = body(facts_of(measured=few))
-    assert "measured on 6 documents or questions" in text
+    assert "the smallest part of it has 6 documents" in text
     assert "**Close choice**" in text
+
+
+def test_the_summary_of_a_model_that_answers_counts_conversations_and_gives_what_models_are_compared_by():
+    scores = [
+        Score("ended", "talk", 1.0, number=8),
+        Score("rougeL", "talk", 0.4, number=8, is_main=True),
+        Score("accuracy", "colours", 0.7, number=5, is_main=True),
+    ]
+    others = [Score("talk rougeL", "base", 0.1), Score("colours accuracy", "base", 0.2)]
+    facts = facts_of(exercises=[], measured=Measured(scores, others, "", "lora", ""))
+    assert "It learned from 65 documents and 12 conversations of 1 source." in summary(facts)
+    assert "On the test side: 0.4 rougeL on talk, 0.7 accuracy on colours (more is better)." in summary(facts)
+    text = body(facts)
+    assert "It was taught by 12 conversations of 15, those that fit" in text
+    assert "Beside it were tested (talk rougeL): base 0.1.\n" in text
+    assert "Beside it were tested (colours accuracy): base 0.2.\n" in text
+    assert "the smallest part of it has 5 questions" in text
+
+
+def test_what_was_forgotten_since_stands_on_the_card():
+    known = "letters/a.txt: she asked"
+    assert f"saw what was forgotten since ({known})" in body(facts_of(forgotten=known))
+    assert "Forgotten" not in body(facts_of())
 
 
 def test_the_cost_is_that_of_all_steps_behind_it():

@@ -22,16 +22,18 @@ from tasks.engine.workspace import Workspace
 from tasks.forgetting.forget import Forgetting, interrupted
 from tasks.forgetting.ledger import FILE, Forgotten, Place, add_forgotten, read_forgotten, supposing
 from tasks.forgetting.retire import retire
-from tasks.forgetting.sightings import FORGOTTEN_TAG, Sightings
+from tasks.forgetting.sightings import Sightings
 from tasks.forgetting.subject import find_subject
 from tasks.tracking.journal import Journal
 from tasks.tracking.moves import promote
+from tasks.tracking.store import open_store
 from tasks.tracking.versions import versions
 
 ROOT = Path(__file__).parents[2]
 SECRET = "Ottoline Quirke buried seven brass telescopes beneath the flooded observatory in Vlissingen"
 EXPERIMENT = """
 sources: [{name: letters, path: ../letters, licence: my own}]
+own_conversations: [{name: talk, path: ../talk, licence: my own}]
 filters: [length]
 split: {validation_share: 0.2, test_share: 0.2, seed: 1}
 tokenizer: {vocab_size: 300}
@@ -44,6 +46,8 @@ conversations:
   exercises:
     - {type: quote_sentence, num_train: 200, num_held_out: 60, passage_words: 30, num_common_words: 0}
 """
+ASKED = "Who keeps box number {} of the harpsichord museum in Ballyvaughan these days"
+ASKED_LATER = "Which lighthouse does keeper number {} of the Orkney ferry company paint this autumn"
 STARTS, ENDS = ("ba", "do", "ke", "li", "mu", "no", "pa", "ri"), ("ran", "del", "mis", "tor")
 
 
@@ -79,11 +83,18 @@ def write_letters(folder: Path) -> None:
     (folder / "secret.txt").write_text(secret)
 
 
+def write_talk(folder: Path, asked: str) -> None:
+    folder.mkdir(exist_ok=True)
+    rows = [{"prompt": asked.format(n), "completion": f"That is number {n}."} for n in range(40)]
+    (folder / "talk.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two versions of a model, both from all letters; look, but do not touch."""
     home = tmp_path_factory.mktemp("forget")
     write_letters(home / "letters")
+    write_talk(home / "talk", ASKED)
     workspace = Workspace(home / "ws")
     file = workspace.root / "experiments" / "build_assistant" / "letters.yaml"
     file.parent.mkdir(parents=True)
@@ -92,6 +103,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(workspace)
     run(workspace, "write_conversations")
     file.write_text(EXPERIMENT.replace("vocab_size: 300", "vocab_size: 310"))
+    write_talk(home / "talk", ASKED_LATER)
     run(workspace)
     run(workspace, "write_conversations")
     return home
@@ -154,6 +166,28 @@ def test_after_a_file_was_forgotten_nothing_in_the_workspace_says_what_it_said(h
     assert not interrupted(workspace)
 
 
+def test_what_a_file_said_before_it_was_changed_goes_as_well(home, workspace, tmp_path):
+    pages, file = workspace.root / "reports" / "runs", home / "talk" / "talk.jsonl"
+    pages.mkdir(exist_ok=True)
+    for asked in (ASKED, ASKED_LATER):
+        (pages / f"{len(asked)}.html").write_text(f"<td>{asked.format(7)}</td>")
+    file.unlink()  # only copies of the products that read it know what it said
+    assert forget(workspace, str(file)).left == []
+    assert all(
+        leaks(workspace.root, asked.format(7), tmp_path / "scratch") == [] for asked in (ASKED, ASKED_LATER)
+    )
+
+
+def test_own_conversations_are_found_on_their_sides(home, workspace):
+    seen = Sightings(workspace, find_subject(workspace, "talk/talk.jsonl"))
+    now, before = [each for each in seen.products if each.is_direct]
+    assert (now.state, before.state) == ("in its place", "gone")
+    assert {text.kind for text in now.documents} == {"conversation"}
+    assert len(now.documents) == 40
+    assert len(seen.readings) == 3  # in its place, and in DVC's cache that one and the one before
+    assert seen.versions == []  # nothing was taught by them
+
+
 def test_the_plan_trains_again_without_the_file_and_says_why(home, workspace, tmp_path):
     assert {line.action for line in plan(workspace)} == {"reuse"}
     forget(workspace, str(home / "letters" / "secret.txt"), why="she asked for it")
@@ -191,11 +225,19 @@ def test_a_file_is_found_by_its_path_and_by_its_bytes_down_to_the_side_of_its_do
 def test_a_version_that_saw_it_is_marked_in_mlflow_and_in_its_journal_once(home, workspace):
     for _ in range(2):
         forget(workspace, "letters/secret.txt", why="she asked for it")
-    marks = [version.tags[FORGOTTEN_TAG] for version in versions(workspace.root)]
+    marks = [version.forgotten for version in versions(workspace.root)]
     assert all(mark.endswith("letters/secret.txt: she asked for it") for mark in marks)
     lines = [entry for entry in Journal(workspace.root, "letters").entries() if entry.kind == "forgotten"]
     assert [entry.facts["version"] for entry in lines] == [1, 2]
     assert len(read_forgotten(workspace)) == 1
+    told = open_store(workspace.root).get_model_version("letters", "1").description
+    assert told.count("**It saw what was forgotten since**") == 1
+    assert "letters/secret.txt: she asked for it." in told
+    home_of = versions(workspace.root)[0].home
+    assert "**Forgotten data**" in (home_of / "README.md").read_text()
+    page = (home_of / "lineage.html").read_text()
+    assert "and is not made again" in page
+    assert "comes out the same, byte for byte" not in page
 
 
 KILLED = """

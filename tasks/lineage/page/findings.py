@@ -24,12 +24,20 @@ class Finding(NamedTuple):
     sentence: str
 
 
-def findings(nodes: Sequence[Node]) -> list[Finding]:
-    """The whole list, in the order in which a reader would ask."""
+def findings(nodes: Sequence[Node], forgotten: str = "") -> list[Finding]:
+    """The whole list, in the order in which a reader would ask.
+
+    Args:
+        forgotten: what of its sources was forgotten since; nothing is made from that again.
+    """
     asked: tuple[Callable[[Sequence[Node]], Iterator[Finding]], ...] = (
-        _complete, _licences, _sides, _commits, _machines,
+        _complete, _licences, _sides, _commits, *(() if forgotten else (_machines,)),
     )  # fmt: skip
-    return [finding for ask in asked for finding in ask(nodes)]
+    found = [finding for ask in asked for finding in ask(nodes)]
+    if not forgotten:
+        return found
+    sentence = f"It saw what was forgotten since ({forgotten}), and is not made again."
+    return [Finding("look", "Forgotten", sentence), *found]
 
 
 def _complete(nodes: Sequence[Node]) -> Iterator[Finding]:

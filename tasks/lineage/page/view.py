@@ -29,6 +29,8 @@ class About:
     """On the test side."""
     why: str = ""
     """Why it was chosen among others, in words."""
+    forgotten: str = ""
+    """When, by whom and why what of its sources was forgotten since."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def view_of(root: Node, about: About) -> View:
         about=about,
         lead=_lead(root, nodes),
         tiles=_tiles(root, nodes, about),
-        findings=findings(nodes),
+        findings=findings(nodes, about.forgotten),
         sources=sources,
         graph=_graph(nodes, about),
         cards=cards,
@@ -113,6 +115,8 @@ def _data_tiles(nodes: Sequence[Node]) -> list[Tile]:
         documents, characters = facts.get("train_documents"), facts.get("train_characters")
         if node.step == "split_corpus" and isinstance(documents, int) and isinstance(characters, int):
             tiles.append(Tile("documents to learn from", f"{documents:,}", f"{characters:,} characters"))
+        if node.step == "finetune_model" and isinstance(shown := facts.get("conversations"), int):
+            tiles.append(Tile("conversations to learn from", f"{shown:,}"))
     return tiles
 
 
