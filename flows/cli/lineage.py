@@ -142,6 +142,7 @@ def _next_run(manifest: Manifest, address: str) -> str:
     """What the run that made a product would make of it now."""
     from flows.cli.running import open_run
     from tasks.engine.run import make_plan
+    from tasks.engine.store import Store
 
     flow, experiment = (manifest.provenance.get(name) for name in ("flow", "experiment"))
     if not flow or not experiment:
@@ -156,7 +157,10 @@ def _next_run(manifest: Manifest, address: str) -> str:
     if line is None:
         return f"{command} would not ask for it any more"
     if line.action == "reuse":
-        return f"{command} would reuse {'it' if line.address == address else _twin(manifest, line.address)}"
+        workspace = find_workspace()
+        there = Store(workspace).read(workspace.path(line.address))
+        is_it = line.address == address and there.digest == manifest.digest
+        return f"{command} would reuse {'it' if is_it else _twin(manifest, there, line.address)}"
     words = {
         "restore": "would restore it",
         "run": "would make it anew",
@@ -165,12 +169,9 @@ def _next_run(manifest: Manifest, address: str) -> str:
     return f"{command} {words[line.action]}: {line.why}"
 
 
-def _twin(manifest: Manifest, address: str) -> str:
+def _twin(manifest: Manifest, other: Manifest, address: str) -> str:
     """What has taken a product's place, and why."""
     from tasks.engine.reasons import differences, in_words
-    from tasks.engine.store import Store
 
-    workspace = find_workspace()
-    other = Store(workspace).read(workspace.path(address))
     why = in_words(differences(manifest.key_document, other.key_document))
     return f"{address} in its place: {why}"

@@ -51,6 +51,12 @@ def test_explain_says_why_a_product_would_be_made_anew(moved):
     file.write_text(file.read_text().replace("vocab_size: 512", "vocab_size: 500"))
     said = moved("explain", "train_tokenizer tiny")
     assert "would make it anew: settings.vocab_size 512 -> 500" in said
+    moved("train_tokenizer", "tiny", DVC_STAGE="test")
+    assert "lm train_tokenizer tiny would reuse it" in moved("explain", "data/tokenizers/tiny")
+    before = re.search(r"digest (\w{12})", said)[1]
+    said = moved("explain", before)
+    assert "replaced: a later version lies at data/tokenizers/tiny now" in said
+    assert "would reuse data/tokenizers/tiny in its place: settings.vocab_size 512 -> 500" in said
     file.unlink()
     assert "nobody can say: lm build_assistant tiny cannot be planned now" in moved("explain", "tiny@v1")
 
