@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,7 +124,22 @@ def _side(workspace: Workspace, called: str) -> Side:
     found = find_product(workspace, called)
     root = found.trace(workspace)
     home = found.version.home if found.version else None
-    return Side(found.title, root, _scores(found), documents_behind(workspace, root, home))
+    return Side(
+        found.title,
+        root,
+        _scores(found),
+        documents_behind(workspace, root, home),
+        _asked(home) if home else None,
+    )
+
+
+def _asked(home: Path) -> Mapping[str, set[str]] | None:
+    from lmcore.conversations.seen import read_seen_conversations
+
+    try:
+        return read_seen_conversations(home)
+    except ValueError:  # it was not taught to answer
+        return None
 
 
 def explain_command(called: str) -> None:

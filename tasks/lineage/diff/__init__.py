@@ -1,7 +1,7 @@
 """What differs between two models, or any two products, in words.
 
 topic.py      one topic of a comparison
-data.py       source files, and documents row by row (documents.py)
+data.py       source files, documents row by row (documents.py), conversations
 making.py     tokenizer, steps, settings, code, libraries
 scores.py     what came of it
 """
@@ -43,7 +43,8 @@ def diff(was: Side, now: Side) -> Difference:
     )
     if gaps := [*gaps_of(was.root), *gaps_of(now.root)]:
         behind = tuple(_doubted(topic, gaps[0]) for topic in behind)
-    topics = (behind[0], data.documents(was, now), *behind[1:], scores.scores(was, now))
+    read = (data.documents(was, now), *data.questions(was, now))
+    topics = (behind[0], *read, *behind[1:], scores.scores(was, now))
     return Difference(was.title, now.title, _summary(was, now, topics), topics)
 
 

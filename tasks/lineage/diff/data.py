@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from lmcore.lineage import Manifest
 from tasks.engine.reasons import changed_files
 from tasks.lineage.diff.documents import SIDES, compare
 from tasks.lineage.diff.topic import Side, Topic, tally
@@ -61,13 +62,46 @@ def documents(was: Side, now: Side) -> Topic:
     return Topic("Documents", "changed", f"{told}, {changes.num_same:,} the same ({sides})", details)
 
 
+def questions(was: Side, now: Side) -> Iterator[Topic]:
+    """The conversations that models were taught by; nothing where there are none."""
+    before, after = was.taught, now.taught
+    if before is None and after is None:
+        return
+    numbers = [{side: _asked(made, side) for side in SIDES} for made in (before, after)]
+    told = ", ".join(_change(side, numbers[0][side], numbers[1][side]) for side in SIDES)
+    if before and after and before.digest == after.digest:
+        yield Topic("Questions", "same", f"the same, byte for byte ({told})")
+        return
+    if was.asked is None or now.asked is None:
+        yield Topic("Questions", "changed", told)
+        return
+    one, other = ({digest: side for side in each for digest in each[side]} for each in (was.asked, now.asked))
+    kept = one.keys() & other.keys()
+    counts = {
+        "new": len(other) - len(kept),
+        "gone": len(one) - len(kept),
+        "on another side": sum(one[digest] != other[digest] for digest in kept),
+        "the same": sum(one[digest] == other[digest] for digest in kept),
+    }
+    own = ", ".join(f"{number:,} {word}" for word, number in counts.items() if number)
+    yield Topic("Questions", "changed", f"{told}; of your own {own or 'none'}")
+
+
+def _asked(made: Manifest | None, side: str) -> int:
+    return int(made.facts.get(f"{side}_conversations", 0)) if made else 0
+
+
 def _counts(was: Sequence[SeenDocument], now: Sequence[SeenDocument]) -> str:
     """`train 51 -> 52, validation 7, test 9 -> 10`."""
     told = []
     for side in SIDES:
         before, after = (sum(each.side == side for each in documents) for documents in (was, now))
-        told.append(f"{side} {before:,}" + (f" -> {after:,}" if before != after else ""))
+        told.append(_change(side, before, after))
     return ", ".join(told)
+
+
+def _change(side: str, before: int, after: int) -> str:
+    return f"{side} {before:,}" + (f" -> {after:,}" if before != after else "")
 
 
 def _place(each: SeenDocument) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from lmcore.lineage import Manifest
 from tasks.lineage.diff.topic import Side, Topic, Word
 from tasks.lineage.words import scores_in
 from tasks.words import count
+
+TEST = "test.jsonl"
 
 
 def scores(was: Side, now: Side) -> Topic:
@@ -31,7 +34,11 @@ def _lines(was: Mapping[str, float], now: Mapping[str, float]) -> Iterator[str]:
 
 
 def _caution(was: Side, now: Side) -> str:
-    """Two numbers compare only if they were taken on the same documents."""
+    """Two numbers compare only if they were taken on the same documents, or questions."""
+    if not was.scores.keys() & now.scores.keys():
+        return "; nothing was measured of both"
+    if was.taught and now.taught:
+        return _on_questions(was.taught, now.taught)
     if was.documents is None or now.documents is None:
         return "; whether on the same documents is not known"
     before, after = (
@@ -42,3 +49,14 @@ def _caution(was: Side, now: Side) -> str:
         return f", the same {count(len(after), 'document')} for both"
     shared = f"{len(before):,} and {len(after):,}, of which {len(before & after):,} are the same"
     return f"; they were taken on other documents ({shared}), so they do not compare"
+
+
+def _on_questions(was: Manifest, now: Manifest) -> str:
+    """What models that answer are examined on is a file of its own."""
+    before, after = (made.files[TEST].sha256 if TEST in made.files else None for made in (was, now))
+    one, other = (int(made.facts.get("test_conversations", 0)) for made in (was, now))
+    if before is None or after is None:
+        return "; whether on the same questions is not known"
+    if before == after:
+        return f", the same {count(other, 'question')} for both"
+    return f"; they were taken on other questions ({one:,} and {other:,}), so they do not compare"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from tasks.lineage.graph import Node
+from lmcore.lineage import Manifest
+from tasks.lineage.graph import Node, ordered
 
 if TYPE_CHECKING:
     from lmcore.batching.seen import SeenDocument
 
+CONVERSATIONS = "write_conversations"
 Word = Literal["same", "changed", "unknown"]
 
 
@@ -24,6 +26,14 @@ class Side:
     """On the test side, by name."""
     documents: Sequence[SeenDocument] | None = None
     """All that it was made with; None if that is not known."""
+    asked: Mapping[str, Set[str]] | None = None
+    """The user's own conversations that it was made with, by side: digests of what is asked."""
+
+    @property
+    def taught(self) -> Manifest | None:
+        """The conversations that it was taught by, and is examined on."""
+        found = (node.manifest for node in ordered(self.root) if node.step == CONVERSATIONS)
+        return next(found, None)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class Shop:
         facts: Mapping[str, Any] | None = None,
         code: Mapping[str, str] = CODE,
         documents: Mapping[str, Sequence[Document]] | None = None,
+        texts: Mapping[str, str] | None = None,
         seconds: float = 2.0,
     ) -> Any:
         lists = {parameter: each if isinstance(each, list) else [each] for parameter, each in inputs.items()}
@@ -79,6 +80,8 @@ class Shop:
         (scratch / "content.txt").write_text(key)
         for side, rows in (documents or {}).items():
             write(scratch / f"{side}.parquet", Document, rows)
+        for file, text in (texts or {}).items():
+            (scratch / file).write_text(text)
         manifest = self.store.seal(
             scratch, step=step, name=name, key=key, key_document=document, facts=dict(facts or {}),
             inputs={parameter: [each.to_json() for each in found] for parameter, found in lists.items()},

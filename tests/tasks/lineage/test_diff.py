@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmcore.batching.seen import SeenDocument
-from tasks.artifacts import Checkpoint
+from tasks.artifacts import Checkpoint, Conversations
 from tasks.lineage import diff, trace
 from tasks.lineage.diff import Side, as_json, as_text
 from tasks.lineage.diff.documents import compare, documents_behind
@@ -66,6 +66,32 @@ def test_scores_on_other_test_documents_are_not_to_be_compared(shop, letters):
     assert topics(was, now)["Scores"].sentence.endswith(
         "taken on other documents (1 and 2, of which 1 are the same), so they do not compare"
     )
+
+
+def test_models_that_answer_are_compared_by_the_questions_that_they_were_asked(shop, letters):
+    def side(title: str, letters: dict[str, str], train: int, asked: dict[str, set[str]], test: str) -> Side:
+        base = shop.model(letters, name=title)
+        facts = {"train_conversations": train, "validation_conversations": 1, "test_conversations": 1}
+        talk = shop.make(
+            Conversations, "write_conversations", title, {"own": shop.source("talk", {"t.jsonl": title})},
+            facts=facts, texts={"test.jsonl": test},
+        )  # fmt: skip
+        model = shop.make(Checkpoint, "finetune_model", title, {"base": base, "conversations": talk})
+        root = trace(shop.workspace.root, model)
+        return Side(title, root, {"test/accuracy": 0.5}, documents_behind(shop.workspace, root), asked)
+
+    was = side("v1", letters, 2, {"train": {"a", "b"}, "validation": {"c"}, "test": {"d"}}, "d")
+    more = {**letters, "new.txt": "dear all"}
+    now = side("v2", more, 3, {"train": {"a", "e", "c"}, "validation": {"f"}, "test": {"d"}}, "d")
+    found = topics(was, now)
+    assert found["Questions"].sentence == (
+        "train 2 -> 3, validation 1, test 1; of your own 2 new, 1 gone, 1 on another side, 2 the same"
+    )
+    assert found["Documents"].word == "changed"
+    assert found["Scores"].sentence == "on the test side, the same 1 question for both"
+    other = topics(now, side("v3", more, 3, {"train": {"a"}, "validation": {"c"}, "test": {"g"}}, "g"))
+    assert other["Documents"].word == "same"
+    assert "on other questions (1 and 1), so they do not compare" in other["Scores"].sentence
 
 
 def test_a_model_does_not_differ_from_itself(shop, letters):
