@@ -427,6 +427,9 @@ def forget(
     keep_file: Annotated[
         bool, typer.Option("--keep-file", help="Leave the file itself in data/sources.")
     ] = False,
+    in_remote: Annotated[
+        bool, typer.Option("--remote", help="Delete it in DVC's default remote too, for all who use that.")
+    ] = False,
     is_retiring: Annotated[
         bool, typer.Option("--retire", help="Take away the weights that learned from it as well.")
     ] = False,
@@ -434,7 +437,7 @@ def forget(
     """Never read a file again, and remove all that holds its text; weights stay, and are marked."""
     from flows.cli.forgetting import forget_command
 
-    forget_command(file, why, dry_run, is_agreed, keep_file, is_retiring)
+    forget_command(file, why, dry_run, is_agreed, keep_file, is_retiring, in_remote)
 
 
 @app.command()

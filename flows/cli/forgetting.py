@@ -46,7 +46,13 @@ def who_saw_command(given: str, as_json: bool) -> None:
 
 
 def forget_command(
-    given: str, why: str, is_dry_run: bool, is_agreed: bool, keep_file: bool, is_retiring: bool
+    given: str,
+    why: str,
+    is_dry_run: bool,
+    is_agreed: bool,
+    keep_file: bool,
+    is_retiring: bool,
+    in_remote: bool = False,
 ) -> None:
     """Exclude a file for good, and remove all that holds its text; ends with code 1 if something is left."""
     from tasks.forgetting.forget import Forgetting
@@ -54,7 +60,8 @@ def forget_command(
 
     workspace, out = find_workspace(), console()
     know_all_steps()
-    forgetting = Forgetting(workspace, find_subject(workspace, given), why, keep_file=keep_file)
+    subject = find_subject(workspace, given)
+    forgetting = Forgetting(workspace, subject, why, keep_file=keep_file, in_remote=in_remote)
     _show_what_goes(out, workspace, forgetting, is_dry_run)
     if is_dry_run:
         _show_retraining(out, workspace, forgetting)
@@ -94,10 +101,26 @@ def _show_what_goes(out: Console, workspace: Workspace, forgetting: Forgetting, 
     if items:
         verb = "would go" if is_dry_run else "to go"
         out.print(f"{verb}: {_by_kind(items)}; {size(sum(item.size for item in items))}", style="bold")
+    _show_away(out, forgetting)
     for line in forgetting.found.kept:
         out.print(Text(f"stays: {line}", style="yellow"))
     for line in _weights(forgetting.seen.versions):
         out.print(Text(f"stays: {line}", style="yellow"))
+
+
+def _show_away(out: Console, forgetting: Forgetting) -> None:
+    """What DVC's remote has of it."""
+    away = forgetting.away
+    if away is None:
+        return
+    if isinstance(away, str):
+        out.print(Text(f"stays: {away}", style="yellow"))
+    elif forgetting.in_remote:
+        out.print(Text(f"goes too, for all who use it: {away.told}", style="bold"))
+    else:
+        out.print(
+            Text(f"stays: {away.told}; --remote deletes them there, for all who use it", style="yellow")
+        )
 
 
 def _weights(versions: Sequence[SeenVersion]) -> Iterator[str]:

@@ -8,6 +8,7 @@ texts.py      what words a file of any kind holds
 quotes.py     the runs of words that only this file has, and who repeats them
 items.py      all that has to go, found by lineage and by a search for its words
 caches.py     the same for DVC's cache
+away.py       the same for DVC's remote
 rows.py       the same for rows of the databases of Prefect and MLflow
 retire.py     taking the weights away that learned from it
 forget.py     the order in which it is done, so that the same command finishes what a kill has interrupted

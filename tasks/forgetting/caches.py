@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lmcore.lineage import file_digest
-from tasks.engine.shared import Shared
 from tasks.engine.step import known_steps
 from tasks.forgetting.copies import Listing, listing_of, made_by
 from tasks.forgetting.quotes import Quotes
@@ -32,6 +31,14 @@ def cached_items(seen: Sightings, quotes: Quotes) -> Iterator[tuple[str, Path, s
         yield f"DVC's cache {cache} lies outside of the workspace and may be others': it is left alone"
         return
     there = objects(root)
+    gone, _ = objects_that_go(seen, quotes)
+    yield from ((OBJECT, there[name], why) for name, why in sorted(gone.items()) if name in there)
+
+
+def objects_that_go(seen: Sightings, quotes: Quotes) -> tuple[dict[str, str], set[str]]:
+    """Names of objects with why they go, and those that belong to versions that were not made from it."""
+    root = seen.workspace.root
+    there = objects(root)
     listings = {name: listing_of(root, name) for name in there if name.endswith(".dir")}
     kinds = {name: _kind(seen, root, listing) for name, listing in listings.items()}
     innocent = {md5 for name, kind in kinds.items() if kind == INNOCENT for md5 in listings[name].values()}
@@ -42,8 +49,7 @@ def cached_items(seen: Sightings, quotes: Quotes) -> Iterator[tuple[str, Path, s
     for md5 in there.keys() - gone.keys() - innocent - listings.keys():
         if quotes.are_in(there[md5], names.get(md5)) or file_digest(there[md5]) in seen.subject.digests:
             gone[md5] = "quotes it"
-    yield from _remote(seen)
-    yield from ((OBJECT, there[name], why) for name, why in sorted(gone.items()) if name in there)
+    return gone, innocent
 
 
 def objects_of(seen: Sightings, keys: frozenset[str]) -> list[Path]:
@@ -57,29 +63,15 @@ def objects_of(seen: Sightings, keys: frozenset[str]) -> list[Path]:
     return [there[name] for name in sorted(names) if name in there]
 
 
-def _remote(seen: Sightings) -> Iterator[str]:
-    """What others may still fetch."""
-    shared = Shared(seen.workspace)
-    if shared.remote is None:
-        return
-    known = [each.manifest for each in seen.products if each.manifest.step in _data_steps(seen)]
-    there = [f"{each.step} {each.name}" for each in known if shared.entry(each.key)]
-    if there:
-        where = f"DVC's remote ({shared.remote.url})"
-        told = ", ".join(dict.fromkeys(there))
-        cure = "whoever runs the remote deletes them there"
-        yield f"{where} has versions that were made from it: {told}; {cure}"
-
-
 def _kind(seen: Sightings, root: Path, listing: Listing) -> str:
     """What a version is, by the manifest in it."""
     key, step = made_by(root, listing)
     if key in seen.keys:
-        return DATA if step in _data_steps(seen) else UNKNOWN
+        return DATA if step in data_steps(seen) else UNKNOWN
     return INNOCENT if key in seen.reach.remembered else UNKNOWN
 
 
-def _data_steps(seen: Sightings) -> set[str]:
+def data_steps(seen: Sightings) -> set[str]:
     """The steps whose products lie under `data/`."""
     declared = {name for name, step in known_steps.items() if step.makes.is_data()}
     return declared | {each.manifest.step for each in seen.products if each.address.startswith("data/")}

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tasks.engine.leftovers import broken_links, hold_all, remove
 from tasks.engine.workspace import Workspace
+from tasks.forgetting.away import Away, find_away
 from tasks.forgetting.caches import OBJECT
 from tasks.forgetting.items import DATABASE, PRODUCT, SOURCE, Findings, Item, find_all
 from tasks.forgetting.ledger import Forgotten, Place, add_forgotten
@@ -26,6 +27,7 @@ from tasks.forgetting.rows import blot_out
 from tasks.forgetting.sightings import SeenVersion, Sightings
 from tasks.forgetting.subject import Subject
 from tasks.tracking.journal import Journal, whoami
+from tasks.versioning.remote import RemoteError
 
 FOLDER = "forgetting"
 
@@ -45,10 +47,16 @@ class Forgetting:
     """What forgetting a file comes to; nothing is touched until `carry_out`."""
 
     def __init__(
-        self, workspace: Workspace, subject: Subject, why: str = "", *, keep_file: bool = False
+        self,
+        workspace: Workspace,
+        subject: Subject,
+        why: str = "",
+        *,
+        keep_file: bool = False,
+        in_remote: bool = False,
     ) -> None:
         self.workspace, self.subject, self.why = workspace, subject, " ".join(why.split())
-        self.keep_file = keep_file
+        self.keep_file, self.in_remote = keep_file, in_remote
         self.seen = Sightings(workspace, subject)
 
     @cached_property
@@ -57,6 +65,11 @@ class Forgetting:
         found = find_all(self.seen)
         found.add(_written_down(self.workspace))
         return found
+
+    @cached_property
+    def away(self) -> Away | str | None:
+        """What DVC's remote has of it, or why that is not known."""
+        return find_away(self.seen, self.found.quotes)
 
     @cached_property
     def line(self) -> Forgotten:
@@ -83,6 +96,8 @@ class Forgetting:
         outcome = Outcome()
         if self.line not in self.subject.lines:
             add_forgotten(self.workspace, self.line)
+        if self.in_remote:  # first of all: what lies there is known by what lies here
+            self._remove_away(outcome)
         note = _write_down(self.workspace, self.line, items)
         mark_versions(self.workspace, self.seen.versions, self.line)
         for item in sorted(items, key=_order):
@@ -93,6 +108,15 @@ class Forgetting:
             for each in note.parent.glob("*.json"):
                 each.unlink(missing_ok=True)
         return outcome
+
+    def _remove_away(self, outcome: Outcome) -> None:
+        try:
+            if isinstance(self.away, Away):
+                self.away.remove()
+            elif self.away:
+                outcome.left.append(self.away)
+        except RemoteError as error:
+            outcome.left.append(f"{error}; run this again")
 
 
 def _order(item: Item) -> int:

@@ -6,9 +6,10 @@ folder holds is read as it lies there; S3, ssh and the rest are reached through 
 
 from __future__ import annotations
 
+import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +63,26 @@ class Remote:
         """Whether the listing of a version is there; DVC writes it after the version's files."""
         return self._ask(lambda: self._sizes([version]) != [None])
 
+    def present(self, digests: Iterable[str]) -> list[str]:
+        """Those of these objects that are there."""
+        wanted = sorted(digests)
+        sizes = self._ask(lambda: self._sizes(wanted)) if wanted else []
+        return [digest for digest, size in zip(wanted, sizes, strict=True) if size is not None]
+
+    def entries(self, version: str) -> list[tuple[str, str]]:
+        """(path, md5) of each file of a version as its listing there says; none if that is not there."""
+        listing = self._ask(lambda: self._read("/".join(self._place(version))))
+        try:
+            return [(row["relpath"], row["md5"]) for row in json.loads(listing or b"[]")]
+        except (ValueError, KeyError, TypeError):
+            return []
+
+    def remove(self, digests: Iterable[str], notes: Iterable[str]) -> None:
+        """Delete notes and objects, for everybody who uses the remote; what is not there is passed over."""
+        there = [(NOTES, note) for note in notes if self.read(note) is not None]
+        for place in [*there, *map(self._place, self.present(digests))]:
+            self._ask(lambda place=place: self._remove(place))  # type: ignore[misc]
+
     def push(self, version: str, *, anew: bool = False) -> bool:
         """Bring a version from DVC's cache into the remote; False if it was all there.
 
@@ -75,7 +96,7 @@ class Remote:
             return False
         for digest, size in wrong.items():
             if size is not None:
-                self._ask(lambda digest=digest: self._remove(digest))  # type: ignore[misc]
+                self._ask(lambda digest=digest: self._remove(self._place(digest)))  # type: ignore[misc]
         self._transfer(version)
         if self._ask(lambda: self._lacking(version)):
             raise RemoteError(f"remote '{self.name}' ({self.url}) did not keep all of {version}; push again")
@@ -177,12 +198,12 @@ class Remote:
         rows = zip(digests, wanted, there, strict=True)
         return {digest: size for digest, length, size in rows if anew or size != length}
 
-    def _remove(self, digest: str) -> None:
+    def _remove(self, place: tuple[str, ...]) -> None:
         if self.folder:
-            self.folder.joinpath(*self._place(digest)).unlink(missing_ok=True)
+            self.folder.joinpath(*place).unlink(missing_ok=True)
         else:
             files, root = self._opened
-            files.remove(files.join(root, *self._place(digest)))
+            files.remove(files.join(root, *place))
 
     def _transfer(self, version: str) -> None:
         from dvc_data.hashfile.hash_info import HashInfo

@@ -16,9 +16,11 @@ from flows.cli.catalog import find_flow, kind_of
 from flows.cli.forgetting import forget_command
 from lmcore.config import SettingsError
 from tasks.engine.doctor import examine
+from tasks.engine.exchange import push
 from tasks.engine.experiment import load_experiment
 from tasks.engine.run import Options, make_plan, run_flow
 from tasks.engine.workspace import Workspace
+from tasks.forgetting.away import Away
 from tasks.forgetting.forget import Forgetting, interrupted
 from tasks.forgetting.ledger import FILE, Forgotten, Place, add_forgotten, read_forgotten, supposing
 from tasks.forgetting.retire import retire
@@ -176,6 +178,28 @@ def test_what_a_file_said_before_it_was_changed_goes_as_well(home, workspace, tm
     assert all(
         leaks(workspace.root, asked.format(7), tmp_path / "scratch") == [] for asked in (ASKED, ASKED_LATER)
     )
+
+
+def test_what_dvc_s_remote_has_of_it_is_named_and_goes_when_that_is_asked_for(home, workspace, tmp_path):
+    remote = tmp_path / "remote"
+    config = workspace.root / ".dvc" / "config.local"
+    config.write_text(f"[core]\n    remote = store\n['remote \"store\"']\n    url = {remote}\n")
+    push(workspace)
+    file = home / "letters" / "secret.txt"
+    assert leaks(remote, SECRET, tmp_path / "scratch") != []
+    before = Forgetting(workspace, find_subject(workspace, str(file)))
+    assert isinstance(before.away, Away)
+    assert "ingest_source letters" in before.away.products
+    assert before.carry_out().left == []
+    assert leaks(remote, SECRET, tmp_path / "scratch") != []
+    # What is not here any more is still known there.
+    later = Forgetting(workspace, find_subject(workspace, str(file)), in_remote=True)
+    assert later.carry_out().left == []
+    assert leaks(remote, SECRET, tmp_path / "scratch") == []
+    assert Forgetting(workspace, find_subject(workspace, str(file))).away is None
+    config.write_text(config.read_text().replace(str(remote), str(tmp_path / "no disk" / "remote")))
+    (left,) = Forgetting(workspace, find_subject(workspace, str(file)), in_remote=True).carry_out().left
+    assert left.startswith("what DVC's remote has of it is not known: remote 'store' (")
 
 
 def test_own_conversations_are_found_on_their_sides(home, workspace):
