@@ -189,13 +189,14 @@ def _page(entry: Mapping[str, Any], lineage: Node) -> str:
 def _describe(entry: Mapping[str, Any], lineage: Node, link: str | None) -> str:
     """What MLflow shows at the top of a version's page, in Markdown: first of all where it comes from."""
     from tasks.lineage import sources_of
+    from tasks.lineage.words import scores_in
 
     where = f"[Where this model comes from]({link})" if link else "`lineage.html` among the model's artifacts"
     sources = [f"{_plain(each.name)} ({_plain(each.licence)})" for each in sources_of(lineage)]
     files = sum(len(each.files) for each in sources_of(lineage))
     more = f", and {len(sources) - MOST_SOURCES} more" if len(sources) > MOST_SOURCES else ""
     scores = "".join(
-        f"| {name.removeprefix('test/')} | {value:.4g} |\n" for name, value in entry["scores"].items()
+        f"| {_plain(score.name)} | {score.value:.4g} |\n" for score in scores_in(entry["scores"])
     )
     return (
         f"**{where}**: every file, setting and step behind it, on one page.\n\n"
