@@ -127,11 +127,14 @@ def _weights(versions: Sequence[SeenVersion]) -> Iterator[str]:
     """What becomes of the models that saw it."""
     from tasks.forgetting.retire import has_learned
 
-    learned = ", ".join(each.called for each in versions if has_learned(each))
+    learned = ", ".join(each.called for each in versions if has_learned(each) and each.documents)
+    unknown = ", ".join(each.called for each in versions if not each.documents)
     measured = ", ".join(each.called for each in versions if not has_learned(each))
+    cure = "train without it, release that, then: lm forget FILE --retire"
     if learned:
-        cure = "train without it, release that, then: lm forget FILE --retire"
         yield f"the weights of {learned}, which learned from it; {cure}"
+    if unknown:
+        yield f"the weights of {unknown}; whether they learned any of it is not on record; {cure}"
     if measured:
         yield f"{measured}: only measured by it, or chosen by it, so the weights hold nothing of it"
 

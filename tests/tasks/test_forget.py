@@ -8,12 +8,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flows.cli.catalog import find_flow, kind_of
-from flows.cli.forgetting import forget_command
+from flows.cli.forgetting import _weights, forget_command
 from lmcore.config import SettingsError
 from tasks.engine.doctor import examine
 from tasks.engine.exchange import push
@@ -357,6 +358,14 @@ def test_weights_that_learned_from_it_are_retired_but_for_those_that_serve(home,
     assert len(list(workspace.root.glob("models/pretrain_model-*"))) == 1
     assert {line.action for line in plan(workspace)} == {"reuse"}
     assert [finding.what for finding in examine(workspace) if not finding.is_note] == []
+
+
+def test_of_weights_it_is_said_whether_they_learned_from_it_only_where_that_is_on_record(workspace):
+    seen = Sightings(workspace, find_subject(workspace, "letters/secret.txt")).versions
+    (told,) = _weights(seen)
+    assert "letters v2 (challenger), which learned from it" in told
+    (told,) = _weights([replace(each, documents=()) for each in seen])
+    assert "whether they learned any of it is not on record" in told
 
 
 def test_a_file_among_the_workspace_s_own_sources_goes_too_unless_it_is_to_be_kept(
