@@ -38,8 +38,8 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
 def _opponent(workspace: Path, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """Whom the challenger is judged beside, by content: one verdict a challenger, unless it was overtaken."""
     from tasks.tracking.journal import Journal
+    from tasks.tracking.registrar import champion_of
     from tasks.tracking.standing import standing
-    from tasks.tracking.versions import registered
 
     entry = _entry(workspace / arguments["challenger"].address)
     lines = Journal(workspace, entry["name"]).entries()
@@ -49,7 +49,7 @@ def _opponent(workspace: Path, arguments: Mapping[str, Any]) -> Mapping[str, Any
     was_released = now.version_of(entry["digest"]) in now.released
     if last and (last["word"] != "promote" or was_released):
         return {CHAMPION: last["champion"]}
-    champion = registered(workspace, entry["name"], CHAMPION)
+    champion = champion_of(workspace, entry["name"])
     return {CHAMPION: champion.digest if champion and champion.digest != entry["digest"] else None}
 
 

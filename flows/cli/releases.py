@@ -15,8 +15,8 @@ from lmcore.config import SettingsError, did_you_mean
 from tasks.engine.workspace import find_workspace
 from tasks.tracking.journal import Entry, Journal, journals
 from tasks.tracking.moves import finish, rollback
-from tasks.tracking.standing import BY_HAND, CHAMPION, PREVIOUS, ROLLBACK, moves_of
-from tasks.tracking.versions import aliases_of, versions
+from tasks.tracking.standing import BY_HAND, CHAMPION, PREVIOUS, ROLLBACK, moves_of, standing
+from tasks.tracking.versions import aliases_of, numbers_of, versions
 
 NOBODY = "nobody"
 
@@ -57,8 +57,19 @@ def history_command(model: str) -> None:
         out.print(f"releases/{journal.path.name} is not begun: nothing was moved since there are journals")
     else:
         _show(out, entries, {entry.id for entry in journal.pending()})
-    now = [f"{alias} v{number}" for alias, number in aliases_of(root, name).items()]
-    out.print(f"now: {', '.join(now) or 'no aliases'}", style="bold")
+    out.print(f"now: {aliases_now(root, name)}", style="bold")
+
+
+def aliases_now(root: Path, name: str) -> str:
+    """`champion v2, previous v1`, and what the registry has lost of it."""
+    held, known = aliases_of(root, name), standing(Journal(root, name).entries()).aliases
+    lost = {
+        alias: of for alias, of in known.items() if alias not in held and of not in numbers_of(root, name)
+    }
+    told, gone = (
+        ", ".join(f"{alias} v{number}" for alias, number in sorted(each.items())) for each in (held, lost)
+    )
+    return (told or "no aliases") + (f"; lost, see lm doctor: {gone}" if gone else "")
 
 
 def _known(root: Path, model: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from flows.cli.releases import aliases_now
 from flows.cli.scores import show_comparison, show_exam, show_scores, show_sweep
 from lmcore.lineage import Manifest
 from tasks.engine.reach import REGISTRATION
@@ -47,7 +48,13 @@ def show_results(out: Console, workspace: Workspace, result: Result, seconds: fl
     for choice in () if is_sweep else _of(products, "choose_model"):
         out.print(f"chosen: {choice.facts['sentence']}")
     for verdict in () if is_sweep else _of(products, "judge_challenger"):
-        out.print(f"{verdict.name}: {verdict.facts['sentence']}")
+        out.print(f"{_sides(workspace, verdict)}: {verdict.facts['sentence']}")
+    # The verdict may be an old one, and aliases have moved since.
+    for released in () if is_sweep else _of(products, "promote_challenger"):
+        model = str(released.facts["model"])
+        out.print(f"{model} now: {aliases_now(workspace.root, model)}", style="bold")
+    for looked in () if is_sweep else _of(products, "compare_data"):
+        out.print(str(looked.facts["sentence"]))
     total = size(sum(manifest.size for manifest in products.values()))
     out.print(f"done in {duration(seconds)}; {len(products)} products, {total}", style="bold")
     _next(out, workspace, result, products)
@@ -98,6 +105,18 @@ def _called(workspace: Workspace, manifest: Manifest) -> str:
     name = str(manifest.facts["registered_as"])
     entry = json.loads((_folder(workspace, manifest) / REGISTRATION).read_text())
     return best_name(workspace.root, name, entry["digest"]) or f"{name}@{manifest.facts['alias']}"
+
+
+def _sides(workspace: Workspace, verdict: Manifest) -> str:
+    """Who was judged: `letters v3 beside v2`."""
+    from tasks.tracking.versions import numbers_of
+
+    told = json.loads((_folder(workspace, verdict) / "verdict.json").read_text(encoding="utf-8"))
+    model, champion = told["model"], told["champion"]
+    numbers = {digest: number for number, digest in numbers_of(workspace.root, model).items()}
+    number = numbers.get(told["challenger"]["digest"])
+    challenger = f"{model} v{number}" if number else f"{model} {told['challenger']['digest'][:12]}"
+    return f"{challenger} beside v{champion['version']}" if champion else challenger
 
 
 def _next(out: Console, workspace: Workspace, result: Result, products: Products) -> None:

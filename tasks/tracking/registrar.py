@@ -157,6 +157,22 @@ def waits(workspace: Path, name: str, entry: Entry) -> bool:
     return any(move.after not in (None, *numbers) for move in moves_of(entry))
 
 
+def champion_of(workspace: Path, name: str) -> Registered | None:
+    """The version that serves; None if nobody does.
+
+    Raises:
+        TrackingError: the journal knows one, and the registry has lost it.
+    """
+    found = registered(workspace, name, CHAMPION)
+    known = standing(Journal(workspace, name).entries()).champion
+    if found is None and known and known not in numbers_of(workspace, name):
+        raise TrackingError(
+            f"the champion of {name} is v{known}, which the registry has lost; lm doctor --fix, or a run of "
+            "what made it, registers it again"
+        )
+    return found
+
+
 def the_version(workspace: Path, name: str, version: int) -> Registered:
     """A version by its number.
 

@@ -10,6 +10,7 @@ import pytest
 
 from tasks.tracking import Journal, Overtaken, TrackingError, finish, open_store, promote, rollback, set_alias
 from tasks.tracking.moves import enlist, is_enlisted
+from tasks.tracking.registrar import champion_of
 from tasks.tracking.versions import aliases_of, numbers_of, registered
 
 ROOT = Path(__file__).parents[3]
@@ -198,3 +199,20 @@ def test_to_look_for_interrupted_moves_imports_no_mlflow(three: Path) -> None:
         "assert not {'mlflow', 'sqlalchemy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script, str(three)], cwd=ROOT, check=True)
+
+
+def test_a_champion_that_the_registry_has_lost_is_not_taken_for_nobody(three: Path, forget: Any) -> None:
+    champion = champion_of(three, "tiny")
+    assert champion
+    assert champion.version == 2
+    forget(three, 2)
+    with pytest.raises(
+        TrackingError, match="the champion of tiny is v2, which the registry has lost; lm doctor"
+    ):
+        champion_of(three, "tiny")
+    assert champion_of(three, "another") is None
+
+
+def test_where_somebody_took_the_champion_away_in_mlflow_nobody_serves(three: Path) -> None:
+    open_store(three).delete_model_version("tiny", "2")
+    assert champion_of(three, "tiny") is None
