@@ -74,7 +74,7 @@ def judged(
     source: str = "letters",
     prompt: str = "The",
     silent: tuple[str, ...] = (),
-    is_older: bool = False,
+    are_older: bool = False,
     **dials: Any,
 ) -> dict[str, Any]:
     """A verdict's folder, by the gate itself: each document has 100 bytes and so many bits for each byte."""
@@ -83,7 +83,7 @@ def judged(
     scores = PairedScores(
         kind, digests, [source] * len(digests), digests, np.full(len(digests), weight),
         None if champion is None else np.array(champion) * unit, np.array(challenger) * unit,
-        np.full(len(digests), is_older),
+        np.full(len(digests), are_older),
     )  # fmt: skip
     folder.mkdir(parents=True)
     write_scores(scores, folder)
@@ -208,10 +208,14 @@ def test_of_marks_more_is_better(tmp_path: Path):
     assert "accuracy, more is better" in page.text
 
 
-def test_beside_a_champion_without_a_single_mark_the_gate_s_own_words_are_told(tmp_path: Path):
-    none = [0.0] * 6
-    settings = judged(tmp_path / "v", none, none, kind="marks", is_older=True, max_older_loss=0.01)
-    assert "0.0000 against 0.0000 accuracy (equal) on 6 documents" in page_of(tmp_path / "v", settings).text
+@pytest.mark.parametrize(
+    ("mark", "words"), [(0.0, "Equal on 40 documents"), (0.5, "0.500 better on 40 documents")]
+)
+def test_a_champion_that_scores_nothing_has_a_page_too(tmp_path: Path, mark: float, words: str):
+    settings = judged(
+        tmp_path / "v", [0.0] * 40, [mark] * 40, kind="marks", are_older=True, max_older_loss=0.01, looks=4
+    )
+    assert words in page_of(tmp_path / "v", settings).text
 
 
 def test_a_spent_test_set_says_so(tmp_path: Path):

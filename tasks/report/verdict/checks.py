@@ -177,12 +177,12 @@ def _older(check: Mapping[str, Any], kind: str, metric: str) -> str:
     numbers = check["numbers"]
     if check["word"] == "off":
         return "Nobody asked: no limit is set."
-    relative = numbers.get("relative")
-    # Beside a champion without a single mark nothing is a share of its own.
-    if relative is None or "limit" not in numbers or "p_within" not in numbers:
+    if "difference" not in numbers or "limit" not in numbers or "p_within" not in numbers:
         return check["sentence"].removeprefix("older text: ")[:1].upper() + check["sentence"][13:] + "."
-    worse = relative > 0 if kind == "nats" else relative < 0
-    told = f"{share(relative)} {'worse' if worse else 'better'}"
+    value, relative = numbers["difference"]["value"], numbers["relative"]
+    how = "worse" if (value > 0) == (kind == "nats") else "better"
+    far = f"{abs(value):.3f}" if relative is None else share(relative)  # there is no share of a score of 0
+    told = f"{far} {how}" if value else "Equal"
     on = f"on {count(numbers['documents'], 'document')} that were held out when the champion was made"
     limit = f"up to {share(numbers['limit'])} worse would be allowed"
     ends = {"passed": "and it is shown to be within that", "failed": "and it is shown to be beyond that"}
