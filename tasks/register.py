@@ -84,7 +84,7 @@ def register_model(
     own conversation.
     """
     from lmcore.batching.seen import data_digest, read_seen, write_seen
-    from lmcore.conversations.seen import write_seen_conversations
+    from lmcore.conversations.seen import own_digests, write_seen_conversations
     from tasks.lineage import as_json, trace
 
     chosen = json.loads((build.path(choice) / "choice.json").read_text())
@@ -92,14 +92,16 @@ def register_model(
     record = as_json(trace(build.workspace_root, model))
     (build.folder / LINEAGE).write_text(record, encoding="utf-8")
     write_seen(build.path(shards), build.folder)
+    data = [each.digest for each in read_seen(build.folder)]
     for each in conversations:
         write_seen_conversations(build.path(each), build.folder)
+        data += own_digests(build.path(each)).values()
     entry = {
         "name": settings.model or name,
         "alias": settings.alias,
         "model": model.to_json(),
         "digest": model.digest,
-        "data": data_digest(each.digest for each in read_seen(build.folder)),
+        "data": data_digest(data),
         "chosen": chosen["chosen"],
         "why": chosen["sentence"],
         "scores": _figures(read_manifest(build.path(test)).facts, chosen["chosen"]),

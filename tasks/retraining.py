@@ -52,9 +52,10 @@ def ask_for_retraining(workspace: Workspace, experiment: str, entry: Mapping[str
 
 
 def _trained_already(workspace: Workspace, entry: Mapping[str, Any]) -> str | None:
+    """Of two models the one that is registered last tells whether both were trained."""
     from tasks.tracking.versions import versions
 
-    trained = [each for each in versions(workspace.root, entry["model"]) if each.data == entry["data"]]
+    trained = [each for each in versions(workspace.root, entry["trains"]) if each.data == entry["data"]]
     if not trained:
         return None
     last = trained[-1]

@@ -42,7 +42,7 @@ class WatchConfig(Config):
     """When data has changed enough to train again."""
 
     documents: int = Field(10, ge=1)
-    """Retrain when so many documents are new, changed or gone since the champion ..."""
+    """Retrain when so many documents, or own conversations, are new, changed or gone since a champion ..."""
     share: float = Field(0.05, gt=0, le=1)
     """... or such a share of those that it saw."""
     schedule: Schedule | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -135,9 +136,12 @@ def _next(out: Console, workspace: Workspace, result: Result, products: Products
         model = manifest.facts["model"]
         rows.append((f"lm history {model}", "who moved its aliases, when and why; lm rollback goes back"))
     for manifest in _of(products, "judge_challenger"):
-        verdict = f"reports/{manifest.name}/judge_challenger/log/verdict.html"
-        if workspace.path(verdict).exists():
-            rows.append((verdict, f"why {manifest.facts['word']}, on one page"))
+        from tasks.report.verdict import PAGE, written_verdict
+
+        with suppress(OSError, ValueError):  # its numbers may be gone
+            written_verdict(workspace.root, _folder(workspace, manifest))
+            page = f"reports/{manifest.name}/judge_challenger/{PAGE}"
+            rows.append((page, f"why {manifest.facts['word']}, on one page"))
     page = f"reports/{result.session.experiment}/report.html"
     if workspace.path(page).exists():
         rows.append((page, "all of this run on one page"))

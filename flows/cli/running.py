@@ -35,7 +35,8 @@ def plan_command(flow_name: str, name: str, overrides: Sequence[str], options: O
     _warn_of_remote(console(), workspace)
 
 
-def run_command(flow_name: str, name: str, overrides: Sequence[str], options: Options) -> None:
+def run_command(flow_name: str, name: str, overrides: Sequence[str], options: Options) -> Sequence[str]:
+    """Run it and show how it goes; returns what was said at the end of what followed."""
     started = time.monotonic()
     workspace, flow, experiment = open_run(flow_name, name, overrides)
     planned = make_plan(workspace, flow, experiment, options)
@@ -58,6 +59,7 @@ def run_command(flow_name: str, name: str, overrides: Sequence[str], options: Op
     show_results(out, workspace, result, time.monotonic() - started)
     for line in result.told:
         out.print(line)
+    return result.told
 
 
 def open_run(flow_name: str, name: str, overrides: Sequence[str]) -> tuple[Workspace, AnyFlow, Experiment]:

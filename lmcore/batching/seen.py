@@ -64,7 +64,7 @@ def read_seen(folder: Path) -> list[SeenDocument]:
 
 
 def data_digest(documents: Iterable[str]) -> str:
-    """One digest for a set of documents, by the digests of each, in any order."""
+    """One digest for a set of documents (or conversations), by the digests of each, in any order."""
     return digest_of(sorted(set(documents)))
 
 

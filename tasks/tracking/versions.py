@@ -62,7 +62,7 @@ class Registered:
 
     @property
     def data(self) -> str | None:
-        """Digest of the set of documents that it was trained and measured on."""
+        """Digest of the set of documents, and own conversations, that it was trained and measured on."""
         return self.tags.get("lm.data")
 
     @property

@@ -49,6 +49,8 @@ def test_a_better_model_takes_over_and_a_rollback_brings_the_other_back(second):
     assert "letter_110.txt is new" in told
     assert "since letters v1, of 110 documents: 10 new, 9.1%; enough to train again" in told
     assert "by hand: lm release letters" in told
+    again = second("watch", "letters", "--once", **WITHOUT_SERVER)
+    assert "10 new, 9.1%; enough" in again, "who looks a second time is told as much"
     told = second("release", "letters", **WITHOUT_SERVER)
     assert "reused   ingest_source" in told  # what watch has made of the new letters
     assert "look 1 at this test set" in told
@@ -125,3 +127,48 @@ def test_of_two_releases_at_once_one_wins_and_both_say_so(second):
     assert all("promote: " in output for output in outputs), outputs
     moves = [line for line in Journal(second.workspace, "letters").entries() if line.kind == "move"]
     assert [move.facts["cause"] for move in moves] == ["first", "registered", "release"]
+
+
+def test_of_two_challengers_at_once_no_alias_is_wrong_and_no_line_is_lost(second):
+    """From two terminals, under one name in the registry; both were judged beside the same champion."""
+    both = [
+        (
+            "release",
+            "letters",
+            "registration.model=letters",
+            f"train.steps={steps}",
+            "train.validate_every=40",
+        )
+        for steps in (MANY, MANY - 1)
+    ]
+    for each in [second.start(*each, "--until", "judge_challenger", **WITHOUT_SERVER) for each in both]:
+        each.communicate(timeout=280)
+    runs = [second.start(*each, **WITHOUT_SERVER) for each in both]
+    outputs = ["".join(run.communicate(timeout=280)) for run in runs]
+    for run, output in zip(runs, outputs, strict=True):
+        is_overtaken = "became champion of letters meanwhile" in output
+        assert (run.returncode, "letters now: " in output) == ((2, False) if is_overtaken else (0, True)), (
+            output
+        )
+    assert 0 in [run.returncode for run in runs]
+    for run, each in zip(runs, both, strict=True):
+        if run.returncode:  # whoever was overtaken is judged beside the winner
+            assert "letters now: " in second(*each, **WITHOUT_SERVER)
+
+    journal = Journal(second.workspace, "letters")
+    assert not journal.pending()
+    assert [line.facts["number"] for line in journal.looks()] == [1, 2, 3]
+    digests = {version.version: version.digest for version in versions(second.workspace, "letters")}
+    released, verdict = [1], {}
+    for line in journal.entries():
+        if line.kind == "verdict":
+            verdict = {**verdict, line.facts["challenger"]: line.facts}
+        if line.facts.get("cause") == "release":
+            champion = next(move for move in line.facts["moves"] if move["alias"] == "champion")
+            told = verdict[digests[champion["to"]]]
+            assert (told["word"], told["champion"]) == ("promote", digests[champion["from"]])
+            assert champion["from"] == released[-1]
+            released.append(champion["to"])
+    assert len(released) > 1
+    now = champions(second)
+    assert (now["champion"], now["previous"]) == (released[-1], released[-2])
