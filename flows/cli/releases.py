@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,25 +97,36 @@ def _show(out: Console, entries: Sequence[Entry], pending: set[int]) -> None:
     for title in ("line", "when", "who", "what", "moved"):
         table.add_column(title, no_wrap=True)
     table.add_column("why", overflow="fold")
-    digests = _numbers(entries)
+    digests, released = _numbers(entries), standing(entries).released
     for entry in entries:
-        for number, row in enumerate(_rows(entry, entry.id in pending, digests)):
+        is_open = entry.id in pending or _is_overtaken(entry, digests, released)
+        for number, row in enumerate(_rows(entry, is_open, digests)):
             head = (str(entry.id), _minute(entry.when), entry.who) if number == 0 else ("", "", "")
             table.add_row(*(Text(cell) for cell in (*head, *row)))
     out.print(table)
 
 
-def _rows(entry: Entry, is_pending: bool, digests: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
-    """(what, moved, why): a move has a row for each alias."""
+def _is_overtaken(entry: Entry, digests: Mapping[str, int], released: Collection[int]) -> bool:
+    """Whether a verdict wanted a version released that never was: another one came first, or a kill."""
+    number = digests.get(entry.facts.get("challenger", ""))
+    return entry.facts.get("word") == "promote" and number is not None and number not in released
+
+
+def _rows(entry: Entry, is_open: bool, digests: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
+    """(what, moved, why): a move has a row for each alias. What is open was not done, or not to the end."""
     facts = entry.facts
     if entry.kind == "move":
-        what = facts["cause"] + (" (interrupted)" if is_pending else "")
+        what = facts["cause"] + (" (interrupted)" if is_open else "")
         for number, move in enumerate(moves_of(entry)):
             yield (what, _arrow(*move), facts["why"]) if number == 0 else ("", _arrow(*move), "")
     elif entry.kind == "verdict":
         page = f" ({facts['report']})" if facts.get("report") else ""
         told = f"{facts.get('sentence', '')}{page}"
-        yield f"verdict: {facts.get('word', '')}", _sides(facts, digests), told
+        yield (
+            f"verdict: {facts.get('word', '')}{', not done' if is_open else ''}",
+            _sides(facts, digests),
+            told,
+        )
     elif entry.kind == "look":
         spent = f", spends {facts['error_rate']:.3g} of the error rate" if "error_rate" in facts else ""
         test_set = str(facts.get("test_set", ""))[:12]

@@ -29,7 +29,8 @@ LATE_LINES = 60
 EXIT_CODES = {"COMPLETED": 0, "CANCELLED": TERMINATED}
 MISTAKE = 2
 FIRST_LINE, LAST_LINE = "Beginning flow run", "Finished in state"
-"""What Prefect itself logs."""
+OF_PREFECT = (FIRST_LINE, LAST_LINE, "Task run failed with exception", "Engine execution exited")
+"""What Prefect itself logs; why a run failed is told without it."""
 GONE = "the servers were stopped, and the run with them; when they are up again, the same command goes on"
 LAST_LINES_SECONDS = 5.0
 """A process sends its last lines a little after its run has ended."""
@@ -120,7 +121,7 @@ def _show_lines(api: PrefectApi, run_id: str, seen: set[str]) -> bool:
             seen.add(line["id"])
             message = line["message"].partition("\n")[0]
             is_last |= line["name"] == "prefect.flow_runs" and message.startswith(LAST_LINE)
-            if not message.startswith((FIRST_LINE, LAST_LINE)):
+            if not message.startswith(OF_PREFECT):
                 clock = datetime.fromisoformat(line["timestamp"]).astimezone().strftime("%H:%M:%S")
                 print(f"  {clock}  {message}", flush=True)
     return is_last

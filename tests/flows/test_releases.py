@@ -82,10 +82,16 @@ def test_looks_and_verdicts_stand_in_the_history_too(fresh):
     journal.append("done", of=journal.append("move", **facts).id)
     journal.append("look", **sides, documents=72, test_set="c" * 64, error_rate=0.00096)
     journal.append("verdict", **sides, word="keep", sentence="not better", report="reports/judge-1")
-    look, verdict, now = fresh("history", "tiny").splitlines()[-3:]
+    rows = [{"alias": "challenger", "from": None, "to": 2}]
+    facts = {"cause": "registered", "why": "", "moves": rows, "digests": {"2": "c" * 64}}
+    journal.append("done", of=journal.append("move", **facts).id)
+    overtaken = {"challenger": "c" * 64, "champion": "a" * 64, "word": "promote", "sentence": "better"}
+    journal.append("verdict", **overtaken)
+    look, verdict, _, promoted, now = fresh("history", "tiny").splitlines()[-5:]
+    assert "verdict: promote, not done  v2 against v1" in promoted
     assert " look  " in look
     assert "bbbbbbbbbbbb against v1" in look
     assert "72 documents of test set cccccccccccc, spends 0.00096 of the error rate" in look
     assert "verdict: keep" in verdict
     assert "not better (reports/judge-1)" in verdict
-    assert now == "now: no aliases"
+    assert now == "now: no aliases; lost, see lm doctor: challenger v2, champion v1"
