@@ -17,7 +17,7 @@ import numpy as np
 from lmcore.evaluate.paired_scores import PairedScores
 from lmcore.evaluate.settings import GateConfig
 from lmcore.evaluate.sign_flip import ADVERSE, documents_to_tell, sign_flip
-from lmcore.evaluate.speed import read_slowdown
+from lmcore.evaluate.slowdown import read_slowdown
 
 _RECKONED = f"reckoning with {ADVERSE} more documents to the contrary"
 """How probabilities are meant, see `sign_flip`."""
@@ -97,22 +97,27 @@ def check_older(scores: PairedScores, metric: str, settings: GateConfig) -> Chec
 
 
 def check_speed(folder: Path, told: Mapping[str, Any], settings: GateConfig) -> Check:
-    """Takes no more than `max_slowdown` longer for a byte: the whole interval of the median lies below."""
+    """Takes no more than `max_slowdown` longer for a byte: the whole interval of the median lies below.
+
+    The word alone is told, so that a verdict that is made again says the same; the clock's figures stay where
+    they were measured.
+    """
     limit = settings.max_slowdown
     if limit is None:
         return Check("speed", "off", "speed: no limit is set", {})
-    sizes = [told["models"][name]["bytes_per_token"] or 1.0 for name in ("champion", "challenger")]
-    measured = read_slowdown(folder, sizes)
+    measured = read_slowdown(folder, told["models"])
     if measured is None:
         return Check("speed", "cannot tell", "speed: never measured here; make the challenge again", {})
-    slowdown, rates = measured
-    numbers = {**rates, **slowdown._asdict(), "limit": limit}
-    word: Word = "passed" if slowdown.high <= limit else "failed" if slowdown.low > limit else "cannot tell"
-    how = f"{_percent(abs(slowdown.value))} {'more' if slowdown.value > 0 else 'less'} time"
-    bounds = f"95 % {100 * slowdown.low:+.0f} % to {100 * slowdown.high:+.0f} %"
-    sentence = f"speed: {how} for a byte ({bounds}); at most {_percent(limit)} more is allowed"
-    cure = ", which is not shown, and so no pass: measure again where less else is going on"
-    return Check("speed", word, sentence + (cure if word == "cannot tell" else ""), numbers)
+    word: Word = (
+        "passed" if measured["high"] <= limit else "failed" if measured["low"] > limit else "cannot tell"
+    )
+    ends = {
+        "passed": "and that is shown",
+        "failed": "and it is more",
+        "cannot tell": "which is not shown, and so no pass: measure again where less else is going on",
+    }
+    allowed = f"speed: at most {_percent(limit)} more time for a byte is allowed"
+    return Check("speed", word, f"{allowed}, {ends[word]}", {"limit": limit})
 
 
 def check_size(told: Mapping[str, Any], settings: GateConfig) -> Check:

@@ -6,29 +6,16 @@ On a processor the thread's own seconds are counted, in which nobody else's work
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 
 from lmcore.evaluate.perplexity import one_thread_per_pass
 from lmcore.evaluate.settings import GateConfig
+from lmcore.evaluate.slowdown import FILE
 from lmcore.generate.decode import generate
 from lmcore.models.transformer import Transformer
-
-FILE = Path("log") / "speed.json"
-"""In the folder of a challenge, beside what every machine computes alike."""
-
-
-class Slowdown(NamedTuple):
-    """How much longer the challenger takes for a byte, as a share: 0.1 is a tenth longer, -0.1 shorter."""
-
-    value: float
-    low: float
-    high: float
 
 
 def measure_speed(champion: Transformer, challenger: Transformer, out: Path, settings: GateConfig) -> None:
@@ -53,31 +40,6 @@ def measure_speed(champion: Transformer, challenger: Transformer, out: Path, set
     (out / FILE).write_text(json.dumps(told, sort_keys=True, indent=1) + "\n", encoding="utf-8")
 
 
-def read_slowdown(folder: Path, bytes_per_token: Sequence[float]) -> tuple[Slowdown, dict[str, Any]] | None:
-    """The median slowdown per byte with its interval, and the bytes a second of both; None if never measured.
-
-    The interval lies between two of the ordered rounds (of 25 the 8th and the 18th): the true median is
-    between them with 95 % or more, whatever the distribution, since a round is above it as often as below.
-
-    Args:
-        bytes_per_token: of champion and challenger; their tokens may be of different length.
-    """
-    try:
-        told = json.loads((folder / FILE).read_bytes())
-        rounds = [[seconds / size for seconds, size in zip(each, bytes_per_token, strict=True)]
-                  for each in told["rounds"]]  # fmt: skip
-        slowdowns = sorted(ours / theirs - 1 for theirs, ours in rounds)
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
-        return None  # what the clock wrote may be lost or spoilt: then it is unknown
-    if not slowdowns:
-        return None
-    rates = [told["tokens"] / _median([each[place] for each in rounds]) for place in (0, 1)]
-    spare = _spare(len(slowdowns))
-    slowdown = Slowdown(_median(slowdowns), slowdowns[spare], slowdowns[-1 - spare])
-    numbers = {"champion_bytes_per_second": rates[0], "challenger_bytes_per_second": rates[1]}
-    return slowdown, numbers | {"rounds": len(slowdowns), "device": told.get("device", "")}
-
-
 def _seconds(model: Transformer, tokens: int) -> float:
     """How long the model takes to write so many tokens."""
     device = model.embedding.weight.device
@@ -88,17 +50,3 @@ def _seconds(model: Transformer, tokens: int) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return clock() - began
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered, middle = sorted(values), len(values) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
-def _spare(number: int) -> int:
-    """How many rounds lie outside of the interval on each side, so that it covers 95 % or more."""
-
-    def outside(spare: int) -> float:
-        return 2 * sum(math.comb(number, few) for few in range(spare + 1)) / 2**number
-
-    return max((spare for spare in range(number // 2) if outside(spare) <= 0.05), default=0)

@@ -85,7 +85,7 @@ def judged(
         None if champion is None else np.array(champion) * unit, np.array(challenger) * unit,
         np.full(len(digests), are_older),
     )  # fmt: skip
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     write_scores(scores, folder)
     names = ("champion", "challenger") if champion is not None else ("challenger",)
     smoke = {"prompts": 1, "is_finite": True, "silent": list(silent)}
@@ -216,6 +216,24 @@ def test_a_champion_that_scores_nothing_has_a_page_too(tmp_path: Path, mark: flo
         tmp_path / "v", [0.0] * 40, [mark] * 40, kind="marks", are_older=True, max_older_loss=0.01, looks=4
     )
     assert words in page_of(tmp_path / "v", settings).text
+
+
+def test_the_figures_of_the_clock_are_on_the_page_and_not_in_the_verdict(tmp_path: Path):
+    champion, challenger = clear_lead()
+    (tmp_path / "v" / "log").mkdir(parents=True)
+    told = {"device": "cpu", "tokens": 32, "rounds": [[1.0, 1.1]] * 25}
+    (tmp_path / "v" / "log" / "speed.json").write_text(json.dumps(told))
+    settings = judged(tmp_path / "v", champion, challenger, max_slowdown=0.25)
+    speed = next(
+        each
+        for each in json.loads((tmp_path / "v" / "verdict.json").read_text())["checks"]
+        if each["name"] == "speed"
+    )
+    assert (speed["word"], speed["numbers"]) == ("passed", {"limit": 0.25})
+    assert (
+        "10 % more time for a byte (between +10 and +10 %, over 25 rounds"
+        in page_of(tmp_path / "v", settings).text
+    )
 
 
 def test_a_spent_test_set_says_so(tmp_path: Path):

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from lmcore.evaluate.slowdown import read_slowdown
 from tasks.report.judging import fixed, listed, signed
 from tasks.report.verdict.checks import Row, row_of, share
 from tasks.report.verdict.documents import Documents, documents_of, samples_of
@@ -77,9 +78,14 @@ def gather(
         OSError, ValueError: a file of it does not read.
     """
     challenge = json.loads((product / "challenge.json").read_text(encoding="utf-8"))
+    verdict = json.loads((product / "verdict.json").read_text(encoding="utf-8"))
+    measured = read_slowdown(product, challenge["models"])
+    for check in verdict["checks"]:
+        if check["name"] == "speed" and check["word"] != "off":
+            check["numbers"] |= measured or {}
     lines = (product / "samples.jsonl").read_text(encoding="utf-8").splitlines()
     return Judged(
-        verdict=json.loads((product / "verdict.json").read_text(encoding="utf-8")),
+        verdict=verdict,
         challenge=challenge,
         samples=[json.loads(line) for line in lines if line.strip()],
         documents=documents_of(product, challenge, registration),

@@ -12,6 +12,7 @@ from lmcore.evaluate.gate import begins_anew, decide
 from lmcore.evaluate.gate_checks import check_target
 from lmcore.evaluate.paired_scores import PairedScores, write_scores
 from lmcore.evaluate.settings import GateConfig
+from lmcore.evaluate.slowdown import read_slowdown
 
 SETTINGS = GateConfig(num_resamples=20_000)
 SIZES = np.random.RandomState(7).lognormal(8, 0.8, size=72).round()
@@ -211,7 +212,7 @@ def test_of_models_that_chat_the_one_with_more_marks_is_better(folder):
     [
         ((1.2,) * 25, "promote", ""),
         ((0.8,) * 25, "promote", ""),
-        ((1.4,) * 25, "keep", "speed: 40 % more time for a byte (95 % +40 % to +40 %); at most 25 % more"),
+        ((1.4,) * 25, "keep", "speed: at most 25 % more time for a byte is allowed, and it is more"),
         ((1.0, 1.2, 1.4) * 8, "cannot tell", "which is not shown, and so no pass: measure again"),
         ((), "cannot tell", "speed: never measured here; make the challenge again"),
     ],
@@ -223,18 +224,26 @@ def test_a_slower_challenger_stays_out(folder, slowdowns, word, said):
 
 
 def test_a_longer_token_makes_up_for_a_slower_one(folder):
-    decision = decide(folder(scores_of(0.02), slowdowns=(1.5,) * 25, bytes_per_token=6.0), SETTINGS, 1)
-    assert decision.word == "promote"
-    speed = next(check for check in decision.checks if check.name == "speed")
-    assert speed.numbers["value"] == pytest.approx(0)
-    assert speed.numbers["champion_bytes_per_second"] == pytest.approx(32 * 4)
+    challenge = folder(scores_of(0.02), slowdowns=(1.5,) * 25, bytes_per_token=6.0)
+    assert decide(challenge, SETTINGS, 1).word == "promote"
+    measured = read_slowdown(challenge, json.loads((challenge / "challenge.json").read_text())["models"])
+    assert measured["value"] == pytest.approx(0)
+    assert measured["champion_bytes_per_second"] == pytest.approx(32 * 4)
 
 
 def test_the_interval_of_a_slowdown_lies_between_ordered_rounds(folder):
-    slowdowns = 1 + np.arange(1, 26) / 1000
-    decision = decide(folder(scores_of(0.02), slowdowns=tuple(slowdowns)), SETTINGS, 1)
-    numbers = next(check.numbers for check in decision.checks if check.name == "speed")
-    assert [numbers[name] for name in ("low", "value", "high")] == pytest.approx([0.008, 0.013, 0.018])
+    challenge = folder(scores_of(0.02), slowdowns=tuple(1 + np.arange(1, 26) / 1000))
+    measured = read_slowdown(challenge, json.loads((challenge / "challenge.json").read_text())["models"])
+    assert [measured[name] for name in ("low", "value", "high")] == pytest.approx([0.008, 0.013, 0.018])
+
+
+def test_measured_on_another_day_the_decision_is_the_same_to_the_byte(folder, tmp_path):
+    first = decide(folder(scores_of(0.02), slowdowns=(1.1,) * 25), SETTINGS, 1)
+    rounds = [[2.0, 2.0 + number / 100] for number in range(25)]
+    (tmp_path / "log" / "speed.json").write_text(
+        json.dumps({"device": "cpu", "tokens": 32, "rounds": rounds})
+    )
+    assert decide(tmp_path, SETTINGS, 1).document() == first.document()
 
 
 def test_a_larger_challenger_stays_out(folder):
