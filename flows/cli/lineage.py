@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,7 +133,7 @@ def _side(workspace: Workspace, called: str) -> Side:
     )
 
 
-def _asked(home: Path) -> Mapping[str, set[str]] | None:
+def _asked(home: Path) -> Mapping[str, Collection[str]] | None:
     from lmcore.conversations.seen import read_seen_conversations
 
     try:

@@ -146,7 +146,7 @@ class Sightings:
                     yield SeenText(row.digest, row.side, row.line, row.title)
         with suppress(ValueError):  # it was not taught to answer
             for side, digests in read_seen_conversations(version.home).items():
-                for digest in sorted(digests & self._asked):
+                for digest in sorted(digests.keys() & self._asked):
                     yield SeenText(digest, side, 0, "", kind=CONVERSATION)
 
     def _texts(self, folder: Path) -> Iterator[SeenText]:

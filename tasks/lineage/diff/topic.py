@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +26,7 @@ class Side:
     """On the test side, by name."""
     documents: Sequence[SeenDocument] | None = None
     """All that it was made with; None if that is not known."""
-    asked: Mapping[str, Set[str]] | None = None
+    asked: Mapping[str, Collection[str]] | None = None
     """The user's own conversations that it was made with, by side: digests of what is asked."""
 
     @property

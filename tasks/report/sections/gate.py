@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tasks.report.facts import RunFacts, StepFacts
 from tasks.report.verdict import PAGE
 from tasks.report.verdict.checks import Row, row_of
+from tasks.report.verdict.view import read_verdict
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ def gate(run: RunFacts) -> list[Judgement]:
     """Of a run that released nothing: none."""
     found = []
     for step in run.holding("verdict.json"):
-        verdict, challenge = step.document("verdict.json"), step.document("challenge.json")
+        assert step.folder
+        verdict, challenge = read_verdict(step.folder)
         rows = [row_of(check, challenge["kind"], challenge["metric"]) for check in verdict["checks"]]
         found.append(Judgement(run.short(step.name), verdict["word"], rows, _page(step)))
     return found

@@ -69,6 +69,21 @@ class View:
     when: str
 
 
+def read_verdict(product: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The verdict and the challenge that it is about, with the speed as the clock measured it.
+
+    Raises:
+        OSError, ValueError: a file of them does not read.
+    """
+    verdict = json.loads((product / "verdict.json").read_text(encoding="utf-8"))
+    challenge = json.loads((product / "challenge.json").read_text(encoding="utf-8"))
+    measured = read_slowdown(product, challenge["models"])
+    for check in verdict["checks"]:
+        if check["name"] == "speed" and check["word"] != "off":
+            check["numbers"] |= measured or {}
+    return verdict, challenge
+
+
 def gather(
     product: Path, *, settings: Mapping[str, Any], registration: Path, version: int | None, when: str
 ) -> Judged:
@@ -77,12 +92,7 @@ def gather(
     Raises:
         OSError, ValueError: a file of it does not read.
     """
-    challenge = json.loads((product / "challenge.json").read_text(encoding="utf-8"))
-    verdict = json.loads((product / "verdict.json").read_text(encoding="utf-8"))
-    measured = read_slowdown(product, challenge["models"])
-    for check in verdict["checks"]:
-        if check["name"] == "speed" and check["word"] != "off":
-            check["numbers"] |= measured or {}
+    verdict, challenge = read_verdict(product)
     lines = (product / "samples.jsonl").read_text(encoding="utf-8").splitlines()
     return Judged(
         verdict=verdict,

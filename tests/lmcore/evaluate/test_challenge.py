@@ -33,6 +33,8 @@ from lmcore.tokenizers.training import train_tokenizer
 SETTINGS = GateConfig(
     num_resamples=20_000, sample_tokens=6, speed_rounds=6, prompts=("the", "in"), device="cpu", stride=16
 )
+UNTIMED = SETTINGS.model_copy(update={"max_slowdown": None})
+"""To decide without the clock of a machine that has other work."""
 FILES = ("challenge.json", "documents.parquet", "samples.jsonl")
 
 
@@ -151,13 +153,13 @@ def test_samples_of_both_stand_side_by_side(challenged):
 
 
 def test_eight_documents_decide_nothing(challenged):
-    decision = decide(challenged[0], SETTINGS, 1)
+    decision = decide(challenged[0], UNTIMED, 1)
     assert decision.word == "cannot tell"
     assert "at least 30 are wanted" in decision.sentence
 
 
 def test_a_model_differs_from_itself_by_exactly_nothing(models, documents, unseen, tmp_path):
-    settings = SETTINGS.model_copy(update={"min_documents": 2})
+    settings = UNTIMED.model_copy(update={"min_documents": 2})
     facts = challenge(models[0], models[0], documents, unseen, unseen, tmp_path, settings)
     assert facts["champion"] == facts["challenger"]
     assert "the same on each of them" in decide(tmp_path, settings, 1).sentence
@@ -167,13 +169,13 @@ def test_where_nobody_serves_the_challenger_is_measured_alone(models, documents,
     facts = challenge(None, models[1], documents, unseen, (), tmp_path, SETTINGS)
     assert set(facts) == {"documents", "older_documents", "challenger"}
     assert not (tmp_path / "log").exists()
-    assert decide(tmp_path, SETTINGS, 1).word == "promote"
+    assert decide(tmp_path, UNTIMED, 1).word == "promote"
 
 
 def test_without_a_document_there_is_no_score(models, documents, tmp_path):
     facts = challenge(*models, documents, (), (), tmp_path, SETTINGS)
     assert facts == {"documents": 0, "older_documents": 0}
-    assert "no document that neither model has seen" in decide(tmp_path, SETTINGS, 1).sentence
+    assert "no document that neither model has seen" in decide(tmp_path, UNTIMED, 1).sentence
 
 
 def test_progress_ends_at_its_total(models, documents, unseen, tmp_path):
@@ -228,7 +230,7 @@ def test_a_model_that_gives_no_numbers_is_kept_out_and_everything_is_still_writt
     told = json.loads((out / "challenge.json").read_text())
     assert told["models"]["challenger"]["smoke"]["is_finite"] is False
     assert told["models"]["champion"]["smoke"]["is_finite"] is True
-    decision = decide(out, SETTINGS, 1)
+    decision = decide(out, UNTIMED, 1)
     assert decision.word == "keep"
     assert "the challenger's score is not finite on 8 of 8 documents" in decision.sentence
 
@@ -248,7 +250,7 @@ def test_a_model_without_words_fails_the_smoke_generation(broken, documents, tmp
         "the",
         "in",
     ]
-    decision = decide(out, SETTINGS, 1)
+    decision = decide(out, UNTIMED, 1)
     assert decision.word == "keep"
     assert "nothing, or one token over and over, behind 'the', 'in'" in decision.sentence
 
@@ -325,7 +327,7 @@ def test_models_that_chat_are_marked_as_in_an_exam_document_by_document(
     assert (told["kind"], told["metric"]) == ("marks", choice["metric"])
     for name in named:
         assert facts[name] == pytest.approx(choice["scores"][name]["value"])
-    sentence = decide(out, SETTINGS.model_copy(update={"max_growth": None}), 1).sentence
+    sentence = decide(out, UNTIMED.model_copy(update={"max_growth": None}), 1).sentence
     assert "1.0000 against 0.0000 mean of name accuracy and own rougeL (1.0000 better) on 3" in sentence
 
 
