@@ -121,6 +121,7 @@ def _register(
     """Give the model in an entry its version; returns the version's number."""
     from tasks.card import publish
     from tasks.lineage import as_text, trace
+    from tasks.tracking.describing import state_licence
     from tasks.tracking.pages import show_page
     from tasks.tracking.registry import register
 
@@ -158,6 +159,7 @@ def _register(
         number=_number(product),
         who=who(),
     )
+    state_licence(workspace, version, settings.licence)
     publish(workspace, entry["name"], version.version)
     return version.version
 

@@ -20,6 +20,8 @@ class RegistrationConfig(Config):
     """Shown with the model, and run once when it is stored."""
     is_chat: bool = False
     """Whether prompts are questions, to be answered in the chat format."""
+    licence: str | None = Field(None, min_length=1, max_length=200)
+    """Under which licence the weights are passed on, such as `apache-2.0`; null: nobody has said."""
 
     @field_validator("alias")
     @classmethod

@@ -45,6 +45,8 @@ class CardFacts:
     measured: Measured | None
     verdict: Verdict | None
     cost: Cost
+    licence: str = ""
+    """Under which the weights are passed on; empty if nobody has said."""
     forgotten: str = ""
     """When, by whom and why something that it saw was forgotten since."""
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -96,6 +98,7 @@ def gather(workspace: Workspace, version: Registered) -> CardFacts:
         measured=measured(workspace, version),
         verdict=_verdict(workspace.root, version),
         cost=total(node.manifest for node in ordered(root) if node.manifest),
+        licence=version.licence,
         forgotten=version.forgotten,
         config=_config(version.folder),
     )

@@ -11,15 +11,19 @@ from tasks.card.facts import CardFacts
 from tasks.card.scores import Score
 
 UNSTATED = "not-stated"
+KNOWN = {
+    "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0",
+    "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "gpl-3.0", "lgpl-3.0", "agpl-3.0", "mpl-2.0",
+    "isc", "openrail", "unlicense",
+}  # fmt: skip
+"""Licences that Hugging Face knows by these names; of any other it is told the name."""
 
 
 def front_matter(facts: CardFacts) -> str:
     """YAML between `---`; no language is named, since nobody has recorded one."""
     fields: dict[str, Any] = {
         "model_name": facts.title,
-        # Of the weights: the licences of the data do not say it.
-        "license": "other",
-        "license_name": UNSTATED,
+        **_licence(facts.licence),
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["lmworks", "llama", *(["conversational"] if facts.is_chat else [])],
@@ -30,6 +34,13 @@ def front_matter(facts: CardFacts) -> str:
         fields["model-index"] = [{"name": facts.name, "results": results}]
     fields = {name: value for name, value in fields.items() if value}
     return f"---\n{yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100)}---\n"
+
+
+def _licence(stated: str) -> dict[str, str]:
+    """Of the weights: the licences of the data do not say it."""
+    if (known := stated.lower()) in KNOWN:
+        return {"license": known}
+    return {"license": "other", "license_name": "-".join(stated.lower().split()) or UNSTATED}
 
 
 def _scores(facts: CardFacts) -> list[Score]:

@@ -51,10 +51,12 @@ def _rights(facts: CardFacts) -> Iterator[str]:
         named = ", ".join(silent)
         yield f"**Licence**: of {named} no licence is stated. Ask before anybody else gets the model."
     else:
-        yield (
-            "**Licence**: each source states one, see below; nobody has checked them here, and under which "
-            "the weights may be used is not stated."
+        weights = (
+            f"the weights are passed on under {cell(facts.licence)}"
+            if facts.licence
+            else "under which the weights may be used is not stated"
         )
+        yield f"**Licence**: each source states one, see below; nobody has checked them here, and {weights}."
 
 
 def _personal(facts: CardFacts) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.tracking.store import open_store
-from tasks.tracking.versions import Registered
+from tasks.tracking.versions import LICENCE_TAG, Registered
 
 BEGIN, END = "[//]: # (lm: known later)", "[//]: # (lm: end)"
 """Lines that Markdown does not show."""
@@ -22,6 +22,17 @@ def attach(version: Registered, files: Mapping[str, str]) -> None:
         scratch = file.with_name(f".{name}.{os.getpid()}")
         scratch.write_text(text, encoding="utf-8")
         scratch.replace(file)
+
+
+def state_licence(workspace: Path, version: Registered, licence: str | None) -> None:
+    """Let a version say under which licence its weights are passed on, or no longer say it."""
+    if (licence or "") == version.licence:
+        return
+    client, number = open_store(workspace), str(version.version)
+    if licence:
+        client.set_model_version_tag(version.name, number, LICENCE_TAG, licence)
+    else:
+        client.delete_model_version_tag(version.name, number, LICENCE_TAG)
 
 
 def put_first(workspace: Path, name: str, version: int, markdown: str) -> None:

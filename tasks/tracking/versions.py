@@ -31,6 +31,8 @@ ON t.name = v.name AND t.version = v.version AND t.key = 'lm.digest' WHERE v.nam
 
 FORGOTTEN_TAG = "lm.forgotten"
 """When, by whom and why what a version saw was forgotten since."""
+LICENCE_TAG = "lm.licence"
+"""Under which licence a version's weights are passed on."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Registered:
     def forgotten(self) -> str:
         """When, by whom and why something that it saw was forgotten since; empty if nothing was."""
         return self.tags.get(FORGOTTEN_TAG, "")
+
+    @property
+    def licence(self) -> str:
+        """Under which licence its weights are passed on; empty if nobody has said."""
+        return self.tags.get(LICENCE_TAG, "")
 
     @property
     def uri(self) -> str:

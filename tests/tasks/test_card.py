@@ -38,7 +38,12 @@ def made(step: str, *inputs: Node, settings: Any = None, seconds: float | None =
 
 
 def facts_of(
-    licence: str = "my own", *, exercises: Any = None, verdict: Verdict | None = None, **known: Any
+    licence: str = "my own",
+    *,
+    exercises: Any = None,
+    verdict: Verdict | None = None,
+    stated: str = "",
+    **known: Any,
 ) -> CardFacts:
     """A model of one source and a few steps."""
     files = {"a.txt": "1" * 64, "b.txt": "2" * 64}
@@ -61,7 +66,8 @@ def facts_of(
     costs = total(node.manifest for node in ordered(root) if node.manifest)
     config = {"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2, "hidden_size": 32,
               "max_position_embeddings": 64, "vocab_size": 400}  # fmt: skip
-    return CardFacts("letters", 2, "d" * 64, root, verdict=verdict, cost=costs, config=config, **dials)
+    dials |= {"verdict": verdict, "cost": costs, "config": config, "licence": stated}
+    return CardFacts("letters", 2, "d" * 64, root, **dials)
 
 
 def tables(markdown: str) -> list[list[list[str]]]:
@@ -87,6 +93,20 @@ def test_hugging_face_reads_what_is_meant_for_programs():
     assert told.pipeline_tag == "text-generation"
     (result,) = told.eval_results
     assert (result.metric_type, result.metric_value, result.dataset_split) == ("bits_per_byte", 1.9, "test")
+
+
+@pytest.mark.parametrize(
+    ("stated", "named", "licence"),
+    [
+        ("Apache-2.0", "apache-2.0", None),
+        ("in house only", "other", "in-house-only"),
+        ("", "other", "not-stated"),
+    ],
+)
+def test_the_licence_of_the_weights_is_what_somebody_stated(stated: str, named: str, licence: str | None):
+    text = card(facts_of(licence="CC0", stated=stated))
+    assert (ModelCard(text).data.license, ModelCard(text).data.license_name) == (named, licence)
+    assert (f"the weights are passed on under {stated}." in text) == bool(stated)
 
 
 def test_every_source_stands_there_with_its_licence():

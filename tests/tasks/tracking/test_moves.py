@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.tracking import Journal, Overtaken, TrackingError, finish, open_store, promote, rollback, set_alias
+from tasks.tracking.describing import state_licence
 from tasks.tracking.moves import enlist, is_enlisted
 from tasks.tracking.registrar import champion_of
 from tasks.tracking.versions import aliases_of, numbers_of, registered
@@ -216,3 +217,12 @@ def test_a_champion_that_the_registry_has_lost_is_not_taken_for_nobody(three: Pa
 def test_where_somebody_took_the_champion_away_in_mlflow_nobody_serves(three: Path) -> None:
     open_store(three).delete_model_version("tiny", "2")
     assert champion_of(three, "tiny") is None
+
+
+def test_a_version_states_the_licence_of_its_weights_until_it_does_not(three: Path) -> None:
+    for licence, told in (("apache-2.0", "apache-2.0"), ("CC BY 4.0", "CC BY 4.0"), (None, ""), (None, "")):
+        version = registered(three, "tiny", 1)
+        assert version
+        state_licence(three, version, licence)
+        (stated,) = {each.licence for each in (registered(three, "tiny", 1),) if each}
+        assert stated == told
