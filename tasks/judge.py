@@ -76,12 +76,14 @@ def judge_challenger(
     entry = _entry(build.path(challenger))
     champion = _version(build.workspace_root, entry["name"], build.seen[CHAMPION])
     unseen, older = _held_out(build.path(corpus), build.path(challenger), champion)
+    looked_at = unseen
     for each in conversations:
         own, own_older = _own_held_out(build.path(each), champion)
-        unseen, older = unseen | own, older | own_older
+        asked = with_questions(build.path(each), build.path(corpus), unseen | own)
+        unseen, older, looked_at = set(asked), (older | own_older) & set(asked), set(asked.values())
     journal, number = Journal(build.workspace_root, entry["name"], who()), 1
     if champion:
-        number = _look(journal, entry, champion, unseen, settings)
+        number = _look(journal, entry, champion, looked_at, settings)
         build.say(f"beside v{champion.version}, on {len(unseen):,} documents; look {number} at this test set")
     challenge(
         champion.folder if champion else None,
@@ -155,6 +157,20 @@ def _own_held_out(conversations: Path, champion: Registered | None) -> tuple[set
     learned = {digest for side in LEARNED_FROM for digest in seen.get(side, ())}
     unseen = {record.id for digest, record in asked.items() if digest not in learned}
     return unseen, {record.id for digest, record in asked.items() if digest in seen.get(SIDE, ())} & unseen
+
+
+def with_questions(conversations: Path, corpus: Path, unseen: Collection[str]) -> dict[str, str]:
+    """Those of the unseen that there are questions on, with the digest that each goes by in the journal: of
+    a document, or of what an own conversation asks, whose id would be another one in another place.
+    """
+    from lmcore.conversations.seen import own_records
+    from lmcore.corpus.document import Document, read
+    from lmcore.evaluate.challenge_marks import MarkedQuestions
+
+    names = {each.id: each.digest for each in read(corpus / f"{SIDE}.parquet", Document, ("id", "digest"))}
+    own = {record.id: digest for digest, record in own_records(conversations, SIDE).items()}
+    questions = MarkedQuestions(conversations, SIDE, unseen, names)
+    return {name: own.get(name, name) for name in questions.sources}
 
 
 def _look(
