@@ -24,7 +24,8 @@ class FinetuneExperiment(PretrainExperiment, WriteConversationsExperiment):
     """A base model, conversations, and the ways to learn from them that are tried."""
 
     finetune: dict[Way, FinetuneConfig] = Field(default_factory=dict)
-    """Name -> how to finetune; each way becomes a model, examined beside the base. None: no assistant."""
+    """Name -> how to finetune; each way becomes a model, examined beside the base. None: no assistant.
+    null in the place of a way drops one that an extended experiment names."""
     exam: ExamConfig = ExamConfig()
 
     @model_validator(mode="after")

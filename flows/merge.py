@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -16,6 +17,7 @@ from lmcore.train.settings import TrainConfig
 from tasks.artifacts import Checkpoint, Report
 from tasks.compare import compare_models
 from tasks.engine.flow import flow
+from tasks.engine.workspace import Workspace
 from tasks.merge import merge_models
 from tasks.pretrain import continue_training
 
@@ -130,7 +132,13 @@ def language_models(experiment: MergeExperiment) -> dict[str, Checkpoint]:
     }
 
 
-@flow
+def _say_if_nothing_was(_: Workspace, experiment: MergeExperiment, __: Report) -> Sequence[str]:
+    if experiment.branches.leanings:
+        return ()
+    return ("nothing was merged: the experiment names no branches; set branches.leanings",)
+
+
+@flow(after=_say_if_nothing_was)
 def merge(experiment: MergeExperiment) -> Report:
     """base -> leaning branches -> merged; joint control -> all compared on the validation side"""
     experiment.split.require("validation_share", "the validation side chooses among the models")

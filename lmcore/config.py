@@ -90,7 +90,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def explain(error: ValidationError, settings: type[BaseModel]) -> str:
     """Turn pydantic's first complaint into one line with the path, the value and the cure."""
-    first = error.errors()[0]
+    # A wrong name first: it may be why another one is missing.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in first["loc"] if part != "[key]") or "settings"
     if first["type"] == "extra_forbidden":
         known = _known(settings, first["loc"])

@@ -11,7 +11,7 @@ from tasks.engine.schedule import Schedule
 class RegistrationConfig(Config):
     """Under which name a model stands in the registry."""
 
-    model: str | None = Field(None, pattern=r"^[^/:]+$")
+    model: str | None = Field(None, min_length=1)
     """The registered model's name; the experiment's name if left out."""
     alias: str = Field("challenger", pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
     """What the new version is found by; it moves here from the version that has it. A model's first version
@@ -22,6 +22,13 @@ class RegistrationConfig(Config):
     """Whether prompts are questions, to be answered in the chat format."""
     licence: str | None = Field(None, min_length=1, max_length=200)
     """Under which licence the weights are passed on, such as `apache-2.0`; null: nobody has said."""
+
+    @field_validator("model")
+    @classmethod
+    def _is_legal(cls, model: str | None) -> str | None:
+        if model and {"/", ":"} & set(model):
+            raise ValueError(f"'{model}' has a / or a : in it, which MLflow takes in no name; choose another")
+        return model
 
     @field_validator("alias")
     @classmethod

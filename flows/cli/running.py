@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 
@@ -16,6 +15,7 @@ from tasks.engine.flow import AnyFlow
 from tasks.engine.locks import try_lock
 from tasks.engine.plan import Line
 from tasks.engine.run import Options, going, make_plan, run_flow
+from tasks.engine.stages import is_dvc_in_charge
 from tasks.engine.supervisor import is_up
 from tasks.engine.workspace import Workspace, find_workspace
 from tasks.sweep import Variant, sweep, sweep_name, variants_of
@@ -47,7 +47,7 @@ def run_command(flow_name: str, name: str, overrides: Sequence[str], options: Op
     _warn(out, lines)
     _warn_of_remote(out, workspace)
     has_work = any(line.action in ("run", "depends") for line in lines)
-    if has_work and not is_served and "DVC_STAGE" not in os.environ:
+    if has_work and not is_served and not is_dvc_in_charge():
         out.print("  starting Prefect's server (some ten seconds where none is up) ...", style="dim")
     from flows.cli.screen import Screen
 
@@ -100,7 +100,7 @@ def summary(lines: Sequence[Line], is_served: bool) -> str:
     seconds, disk = sum(each.seconds for each in work), sum(each.disk for each in work)
     memory = max(each.memory for each in work)
     cost = f"about {duration(seconds)}, {size(memory)} of memory, {size(disk)} of disk"
-    server = "" if is_served else ", and some 10 s for Prefect's server"
+    server = "" if is_served or is_dvc_in_charge() else ", and some 10 s for Prefect's server"
     return f"{count(len(lines), 'step')}, {', '.join(told)}; {cost}{server}"
 
 

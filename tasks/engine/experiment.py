@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from lmcore.config import Config, SettingsError, canonical, did_you_mean, explain
 from lmcore.lineage import digest_of
+from tasks.engine.entries import check_entries, without_nulls
 from tasks.engine.schedule import Schedule
 from tasks.engine.workspace import Workspace
 
@@ -55,12 +56,10 @@ class Experiment(Config):
     @classmethod
     def assemble(cls, layers: Sequence[tuple[str, Mapping[str, Any]]], overrides: Mapping[str, Any]) -> Self:
         """Make one from layers (name, settings), the most special first, and overrides on top."""
-        merged: dict[str, Any] = {}
-        for _, layer in reversed(layers):
-            merged = _merge(merged, layer)
         name = layers[0][0] + (f"-{_short(overrides)}" if overrides else "")
         names = {kind.__name__: _data_name(kind, layers, overrides) for kind in cls.kinds()}
-        return cls(**_merge(merged, overrides), name=name, names=names)
+        settings = without_nulls(cls, _merge(merged(layers), overrides))
+        return cls(**settings, name=name, names=names)
 
 
 def load_experiment(
@@ -88,6 +87,7 @@ def load_experiment(
     extended = [_without_schedules(layer) for layer in extended]
     layers = list(zip((path.stem for path in chain), (own, *extended), strict=True))
     changes = _parse(overrides)
+    check_entries(kind, merged(layers), overrides)
     try:
         return kind.assemble(layers, changes)
     except ValidationError as error:
@@ -210,6 +210,14 @@ def _check_plain(value: Any, where: str) -> None:
         raise SettingsError(
             f"{where} holds a date, a set, or a name that is no text; write it in quotes"
         ) from None
+
+
+def merged(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """What layers (name, settings) come to, of which the most special stands first."""
+    settings: dict[str, Any] = {}
+    for _, layer in reversed(layers):
+        settings = _merge(settings, layer)
+    return settings
 
 
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tasks.engine.experiment import Experiment
 from tasks.engine.flow import AnyFlow
 from tasks.engine.plan import Line, Planner, following
 from tasks.engine.session import Listener, NoTracker, ReachedUntil, Session, Silent, WorkTurnedUp
-from tasks.engine.stages import keep_in_step
+from tasks.engine.stages import is_dvc_in_charge, keep_in_step
 from tasks.engine.step import executing
 from tasks.engine.workspace import Workspace
 
@@ -114,7 +114,7 @@ def _run(
     has_work = any(line.action in ("run", "depends") for line in lines)
     if options.in_flow_run:
         return _in_flow_run(session, flow, experiment, has_work)
-    use_prefect = options.use_prefect and "DVC_STAGE" not in os.environ  # under `dvc repro`, DVC is in charge
+    use_prefect = options.use_prefect and not is_dvc_in_charge()
     if not has_work or not use_prefect:
         with suppress(WorkTurnedUp):
             return _here(session, flow, experiment, not use_prefect)

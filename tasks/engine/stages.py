@@ -99,12 +99,17 @@ def declare(
     return declarer
 
 
+def is_dvc_in_charge() -> bool:
+    """Whether this is a stage of `dvc repro`: then all steps run in this process, without Prefect."""
+    return "DVC_STAGE" in os.environ
+
+
 def keep_in_step(session: Session, flow: AnyFlow, experiment: Experiment) -> None:
     """Bring `dvc.yaml` and `dvc.lock` up to what this run has left; their trouble is none of the run's.
 
     Not under `dvc repro`, which sets DVC_STAGE, holds DVC's lock and records the stage itself.
     """
-    if not session.keep_copies or "DVC_STAGE" in os.environ:
+    if not session.keep_copies or is_dvc_in_charge():
         return
     try:
         found = declare(session.workspace, flow, experiment, session.until)

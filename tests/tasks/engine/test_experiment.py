@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from lmcore.config import Config, SettingsError
 from tasks.engine.experiment import Experiment, load_experiment
@@ -25,7 +26,17 @@ class Train(Prepare):
     rate: float = 1e-3
 
 
-KINDS = {"prepare": Prepare, "train": Train}
+class Way(Config):
+    epochs: int = 1
+
+
+class Finetune(Train):
+    ways: dict[str, Way] = Field({"plain": Way()})
+    shares: dict[str, float] = Field(default_factory=dict)
+    inner: dict[str, dict[str, int]] = Field(default_factory=dict)
+
+
+KINDS = {"finetune": Finetune, "prepare": Prepare, "train": Train}
 
 
 def write(workspace, flow: str, name: str, text: str) -> Path:
@@ -63,6 +74,42 @@ def test_variants_share_the_data_of_what_they_extend_until_they_change_it(worksp
     assert load(workspace, "demo", "seed=4").data_name(Prepare) != load(
         workspace, "demo", "seed=5"
     ).data_name(Prepare)
+
+
+def test_null_drops_an_entry_that_an_extended_experiment_names(workspace):
+    write(
+        workspace, "finetune", "demo", "sources: [a]\nways: {full: {epochs: 3}, lora: {}}\nshares: {a: 1}\n"
+    )
+    write(
+        workspace,
+        "finetune",
+        "less",
+        "extends: demo\nways: {full: null, late: {epochs: 4}}\nshares: {a: null}\n",
+    )
+    less = load(workspace, "less", "ways.lora.epochs=2", flow="finetune")
+    assert less.ways == {"lora": Way(epochs=2), "late": Way(epochs=4)}
+    assert less.shares == {}
+    assert load(workspace, "demo", "ways.lora=null", flow="finetune").ways == {"full": Way(epochs=3)}
+    with pytest.raises(SettingsError, match=r"'rate' is None; "):
+        load(workspace, "demo", "rate=null", flow="finetune")
+
+
+def test_a_slip_in_the_name_of_an_entry_is_no_new_entry(workspace):
+    write(workspace, "finetune", "demo", "sources: [a]\nways: {full: {}, lora: {}}\ninner: {a: {b: 1}}\n")
+    with pytest.raises(SettingsError, match=r"there is no 'ful' in 'ways'\. Did you mean 'full'\?"):
+        load(workspace, "demo", "ways.ful.epochs=2", flow="finetune")
+    with pytest.raises(SettingsError, match=r"there is no 'x' in 'inner'"):
+        load(workspace, "demo", "inner.x.b=2", flow="finetune")
+    assert load(workspace, "demo", "ways.new={epochs: 2}", flow="finetune").ways["new"] == Way(epochs=2)
+    assert load(workspace, "demo", "shares.a=2", flow="finetune").shares == {"a": 2}
+    write(workspace, "finetune", "default", "sources: [a]\n")
+    assert load(workspace, "default", "ways.plain.epochs=2", flow="finetune").ways == {"plain": Way(epochs=2)}
+
+
+def test_a_wrong_name_is_told_before_what_is_missing(workspace):
+    write(workspace, "train", "demo", "suorces: [a]\n")
+    with pytest.raises(SettingsError, match="unknown setting 'suorces'"):
+        load(workspace, "demo")
 
 
 def test_another_type_of_part_does_not_inherit_the_dials_of_the_one_before(workspace):
