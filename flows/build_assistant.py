@@ -22,7 +22,14 @@ class BuildAssistantExperiment(FinetuneExperiment, MergeExperiment):
     registration: RegistrationConfig = RegistrationConfig()
     """Of the language model; its name is the experiment's."""
     assistant: AssistantConfig = AssistantConfig()
-    """Of the model that answers; its name is the experiment's with `-assistant` behind it."""
+    """Of the model that answers; its name is the language model's with `-assistant` behind it."""
+
+    @property
+    def assistant_registration(self) -> AssistantConfig:
+        """With the name that follows from the language model's, where that has one of its own."""
+        if self.assistant.model or not self.registration.model:
+            return self.assistant
+        return self.assistant.model_copy(update={"model": f"{self.registration.model}-assistant"})
 
 
 def register_language_model(experiment: BuildAssistantExperiment) -> Registration:
@@ -52,7 +59,13 @@ def register_assistant(experiment: BuildAssistantExperiment) -> Registration:
         experiment.exam, name=f"{experiment.name}-test",
     )  # fmt: skip
     return register_model(
-        list(candidates.values()), choice, test, shards, [conversations], experiment.assistant, name=name
+        list(candidates.values()),
+        choice,
+        test,
+        shards,
+        [conversations],
+        experiment.assistant_registration,
+        name=name,
     )
 
 

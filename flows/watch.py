@@ -29,5 +29,5 @@ def watch(experiment: ReleaseExperiment) -> Changes:
     conversations, assistant = [], None
     if experiment.own_conversations and experiment.finetune:
         conversations = [write_conversations(experiment)]
-        assistant = experiment.assistant.model or f"{experiment.name}-assistant"
+        assistant = experiment.assistant_registration.model or f"{experiment.name}-assistant"
     return compare_data(corpus, conversations, model, assistant, limits, name=experiment.name)

@@ -92,7 +92,8 @@ def check_older(scores: PairedScores, metric: str, settings: GateConfig) -> Chec
         return Check("older text", "passed", f"{told}, and that is shown", numbers)
     if is_enough and p_beyond <= settings.error_rate:
         return Check("older text", "failed", f"{told}, and it is more", numbers)
-    check = Check("older text", "cannot tell", f"{told}, which is not shown, and so no pass", numbers)
+    how = "is not shown" if is_enough else "so few cannot show"
+    check = Check("older text", "cannot tell", f"{told}, which {how}, and so no pass", numbers)
     return _needs_documents(check, losses, weights, settings, "older ", ", or a higher max_older_loss")
 
 

@@ -5,6 +5,9 @@ import re
 import shutil
 import sqlite3
 
+import pytest
+
+from flows.build_assistant import BuildAssistantExperiment
 from tasks.tracking import Journal
 
 ANOTHER = ("finetune.full.epochs=2", "assistant.model=tiny-assistant")
@@ -59,6 +62,19 @@ def test_a_second_version_challenges_and_a_rollback_a_history_and_a_lost_registr
     assert (moved.workspace / "releases" / "tiny-assistant.jsonl").read_text() == story
     assert moved(*question) == answer
     assert set(moved.actions().values()) == {"reuse"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({}, None),  # by the experiment
+        ({"registration": {"model": "mail"}}, "mail-assistant"),
+        ({"registration": {"model": "mail"}, "assistant": {"model": "butler"}}, "butler"),
+    ],
+)
+def test_an_assistant_is_named_after_its_language_model(settings, named):
+    layers = [("letters", {"sources": ["letters"], **settings})]
+    assert BuildAssistantExperiment.assemble(layers, {}).assistant_registration.model == named
 
 
 def test_without_a_journal_a_lost_registry_begins_with_the_numbers_that_products_remember(moved):

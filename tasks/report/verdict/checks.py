@@ -186,7 +186,8 @@ def _older(check: Mapping[str, Any], kind: str, metric: str) -> str:
     on = f"on {count(numbers['documents'], 'document')} that were held out when the champion was made"
     limit = f"up to {share(numbers['limit'])} worse would be allowed"
     ends = {"passed": "and it is shown to be within that", "failed": "and it is shown to be beyond that"}
-    end = ends.get(check["word"], "which is not shown, so it does not count as passed")
+    how = "so few cannot show" if check["documents_needed"] else "is not shown"
+    end = ends.get(check["word"], f"which {how}, so it does not count as passed")
     return f"{told} {on}; {limit}, {end}."
 
 
