@@ -139,7 +139,7 @@ def finds(pairs: Sequence[Pair], gain: float, documents: int) -> bool:
 def least_documents(finds_gain: partial[bool], low: int, high: int = 3_000) -> int:
     """The least number of documents that finds it, to a twentieth of itself."""
     while high - low > max(1, low // 20):
-        middle = math.isqrt(low * high)
+        middle = max(low + 1, math.isqrt(low * high))  # the root of neighbours may be the lower one
         low, high = (low, middle) if finds_gain(middle) else (middle, high)
     return high
 
