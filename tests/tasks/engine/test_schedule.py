@@ -60,7 +60,7 @@ def test_what_extends_a_scheduled_experiment_is_not_scheduled_and_keeps_its_data
         ('{cron: "0 3 * * 5-1"}', "a range goes up"),
         ('{cron: "0 3 31 2,4 *"}', "never happens"),
         ('{cron: "0 3 * * *", timezone: Europe/Pariss}', "Did you mean 'Europe/Paris'?"),
-        ('{crom: "0 3 * * *"}', "'schedule.cron' is missing"),
+        ('{crom: "0 3 * * *"}', "unknown setting 'schedule.crom'. Did you mean 'cron'?"),
         ("nightly", "schedule"),
     ],
 )
