@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import signal
+import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +17,9 @@ Device = Literal["cpu", "cuda"]
 
 FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 """CPU flags with which bfloat16 products beat float32; without them they lose."""
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def resolve_device(choice: Literal["auto", "cpu", "cuda"] = "auto") -> Device:
@@ -67,6 +73,12 @@ def limit_threads(number: int) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(number)
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def die_with_parent(by: int = signal.SIGKILL) -> None:
+    """Run in a child before its work starts: the kernel ends it when its parent is gone (Linux)."""
+    if _libc:
+        _libc.prctl(_PR_SET_PDEATHSIG, by)
 
 
 def _has_gpu() -> bool:

@@ -22,6 +22,7 @@ PLACES = (
     ("MLflow's registered models", ()),
     ("MLflow's runs and database", ("mlartifacts", "mlflow.db", "mlflow.db-wal", "mlflow.db-shm")),
     ("unfinished work", (".lm/scratch",)),
+    ("pieces of data steps, for the next run", (".lm/pieces",)),
     ("damaged or replaced, set aside", (".lm/aside", ".lm/trash")),
     ("Prefect's database and logs", (".lm/prefect", ".lm/up")),
     ("notes and proofs", (".lm",)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -15,9 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lmcore.config import SettingsError
+from lmcore.runtime import die_with_parent
 
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 PATIENCE_SECONDS = 60
 """How long a process may take to save its work after SIGTERM."""
 STOPPED = 128 + signal.SIGTERM
@@ -98,12 +96,6 @@ def run_and_follow(
         _check(process.returncode, module, errors)
     request_file.unlink()
     errors.unlink()
-
-
-def die_with_parent(by: int = signal.SIGKILL) -> None:
-    """Run in a child before its program starts: the kernel ends it when its parent is gone (Linux)."""
-    if _libc:
-        _libc.prctl(_PR_SET_PDEATHSIG, by)
 
 
 def stop(process: subprocess.Popen[bytes], patience: float = PATIENCE_SECONDS) -> None:

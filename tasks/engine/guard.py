@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tasks.subprocesses import die_with_parent
+from lmcore.runtime import die_with_parent
 
 PATIENCE_SECONDS = 90.0
 """For the program to end by itself; `lm down` waits as long."""

@@ -17,6 +17,8 @@ from tasks.engine.step import known_steps
 from tasks.engine.workspace import Workspace
 
 TRASH = "trash"
+PIECES = "pieces"
+"""Pieces of the work of steps, see `lmcore/corpus/pieces.py`: `<step>/<settings and code>/<inputs>/`."""
 _SCRATCH = re.compile(r"^(?:restore-|replay-)?(?P<step>\w+)-[0-9a-f]{16}~(?P<last>.+)$")
 _BY_PROCESS = re.compile(r"^(?:\..+?|code-facts|[0-9a-f]{24})\.(?P<pid>\d+)(?:\.\d+)?$")
 """How a file is called that is renamed when it is whole: the process that writes it stands in its name."""
@@ -93,6 +95,7 @@ def half_written(workspace: Workspace) -> list[Path]:
     """Files and folders that nobody goes on writing, and nobody ever reads."""
     root, private = workspace.root, workspace.private
     found = [path for part in _NOTES for path in (private / part).glob("*") if _has_no_writer(path)]
+    found += [path for path in (private / PIECES).glob("*/*/.*") if _has_no_writer(path)]
     found += [link for link in links(workspace) if _has_no_writer(link)]
     found += [path for path in root.glob(".dvc.*") if _has_no_writer(path)]
     found += list((private / TRASH).glob("*"))

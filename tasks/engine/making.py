@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.config import SettingsError
-from lmcore.lineage import Manifest
+from lmcore.lineage import Manifest, digest_of
 from tasks.engine.artifact import Artifact
 from tasks.engine.carried import carried_file
 from tasks.engine.key import Address, artifact_of, drifted, environment, flat_inputs, inputs_of
+from tasks.engine.leftovers import PIECES
 from tasks.engine.meter import Meter
 from tasks.engine.proof import Proof, prove
 from tasks.engine.session import Outcome, Session, WorkTurnedUp, label_of
 from tasks.engine.slots import compute_slots
 from tasks.engine.step import Build, Step
+from tasks.engine.workspace import Workspace
 
 RESERVE = 2e7
 """Bytes that have to be free beside the product, for databases and logs."""
@@ -52,6 +54,7 @@ def build(
     given = Build(
         scratch,
         session.workspace.root,
+        pieces=None if is_forced else pieces_folder(session.workspace, step.name, address.document),
         carried=_carried(session, step, address),
         seen=address.document.get("sees", {}),
         on_progress=lambda figures: _report(session, label, figures),
@@ -82,6 +85,12 @@ def build(
         artifact = artifact_of(step, arguments["name"], address, outcome.manifest)
         session.tracker.made(run, artifact, outcome.manifest)
     return outcome
+
+
+def pieces_folder(workspace: Workspace, step: str, document: Mapping[str, Any]) -> Path:
+    """Where pieces of a step's work are kept: of all that stands in its key, only the inputs may differ."""
+    recipe = {name: document[name] for name in ("format", "step", "settings", "fingerprint")}
+    return workspace.private / PIECES / step / digest_of([recipe, environment()])[:16]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.engine.leftovers import (
+    PIECES,
     build_locks,
     hold_all,
     remove,
@@ -33,7 +34,7 @@ class Item:
     """Something that goes."""
 
     kind: str
-    """`product`, `link`, `unfinished work`, `set aside`, `page`, `note` or `DVC object`."""
+    """`product`, `link`, `unfinished work`, `piece`, `set aside`, `page`, `note` or `DVC object`."""
     path: Path
     why: str
     size: int
@@ -65,7 +66,7 @@ def prune(workspace: Workspace, *, days: float = 14, is_dry_run: bool = False) -
         ValueError: the registry does not read, so what it holds is not known.
     """
     reach, done = Reach(workspace, since=time.time() - days * DAY), Pruned()
-    for part in (_products, _unfinished, _aside, _pages):
+    for part in (_products, _unfinished, _pieces, _aside, _pages):
         for item in part(reach):
             _take(reach, item, done, is_dry_run)
     gone = {item.path for item in done.items}
@@ -111,6 +112,13 @@ def _unfinished(reach: Reach) -> Iterator[Item]:
             yield Item("unfinished work", each.folder, why, size_of([each.folder]), locks)
 
 
+def _pieces(reach: Reach) -> Iterator[Item]:
+    """What no run has taken up for long; to take it up touches it."""
+    for piece in sorted((reach.workspace.private / PIECES).glob("*/*/[!.]*")):
+        if piece.stat().st_mtime < reach.since:
+            yield Item("piece", piece, "work that no run has used for long", size_of([piece]))
+
+
 def _aside(reach: Reach) -> Iterator[Item]:
     """Damaged products and other versions: their names end in when they were set aside, in nanoseconds."""
     for path in sorted((reach.workspace.private / "aside").glob("*")):
@@ -149,6 +157,7 @@ def _take_objects(reach: Reach, done: Pruned, is_dry_run: bool) -> None:
 def _tidy(workspace: Workspace) -> None:
     """Away with empty folders of names and objects, and with locks of what is not there."""
     _remove_empty(path for home in RUN_HOMES for path in workspace.root.glob(f"{home}/*"))
+    _remove_empty((workspace.private / PIECES).glob("*/*"))
     _remove_empty((workspace.root / ".dvc" / "cache" / "files" / "md5").glob("*"))
     for lock in (workspace.private / "locks").glob("*~*"):
         if not os.path.lexists(workspace.path(lock.stem.replace("~", "/"))):

@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lmcore.runtime import die_with_parent
 from tasks.engine.locks import lock, try_lock
 from tasks.engine.workspace import Workspace, find_workspace
-from tasks.subprocesses import die_with_parent, stop
+from tasks.subprocesses import stop
 from tasks.tracking.processes import process_start
 
 STARTUP_SECONDS = 180

@@ -50,6 +50,9 @@ class Build:
     workspace_root: Path
     cores: int = 1
     """Cores that it may compute on; any number gives the same bytes."""
+    pieces: Path | None = None
+    """A folder in which pieces of the work may be kept for the next version of the product: for this
+    step with these settings and this code, whatever the inputs. None: everything is to be made anew."""
     carried: Path | None = None
     """The file that the previous version of this product hands on, see `step(carries=...)`."""
     seen: Mapping[str, Any] = field(default_factory=dict)

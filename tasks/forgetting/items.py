@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lmcore.lineage import read_manifest
-from tasks.engine.leftovers import TRASH, build_locks, half_moved, size_of, unfinished
+from tasks.engine.leftovers import PIECES, TRASH, build_locks, half_moved, size_of, unfinished
 from tasks.engine.reach import RUN_HOMES, product_folders
 from tasks.engine.workspace import Workspace
 from tasks.forgetting.caches import cached_items
@@ -26,7 +26,18 @@ from tasks.forgetting.texts import texts_of
 DATABASE, PRODUCT, SOURCE = "database", "product", "source"
 ALIKE = 0.5
 """A file that has this share of the forgotten one's runs of words is told of."""
-WITHOUT_TEXT = ("manifests", "proofs", "locks", "copies", "readable", "forgetting", "scratch", "aside", TRASH)
+WITHOUT_TEXT = (
+    "manifests",
+    "proofs",
+    "locks",
+    "copies",
+    "readable",
+    "forgetting",
+    "scratch",
+    "aside",
+    PIECES,
+    TRASH,
+)
 """Folders of `.lm` that hold none, or that are seen to by themselves."""
 
 
@@ -150,6 +161,8 @@ def _leftovers(seen: Sightings, quotes: Quotes) -> Iterator[Item]:
             yield Item("leftover", folder, "was set aside")
     for folder in half_moved(workspace):
         yield Item("leftover", folder, "was on its way")
+    for folder in workspace.private.glob(f"{PIECES}/*"):
+        yield Item("leftover", folder, "pieces of its work, which the next run makes again")
     for path in [*workspace.private.glob(f"{TRASH}/*"), *workspace.root.glob(".dvc/tmp/damaged/*")]:
         yield Item("leftover", path, "thrown away, or damaged")
 
