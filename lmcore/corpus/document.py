@@ -63,6 +63,19 @@ class Rejected(Document):
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """One reason why a document does not go on; of several, the first in the file counts."""
+
+    id: str
+    stage: str
+    """filter, deduplicate or decontaminate."""
+    rule: str
+    value: float | None
+    threshold: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Duplicate:
     """Evidence for one pair: `removed` went because `keeper` says the same (or both were kept, as family)."""
 
@@ -78,7 +91,7 @@ class Duplicate:
     """exact, near, contained; or family, where both stay."""
 
 
-Record = TypeVar("Record", Document, Rejected, Duplicate)
+Record = TypeVar("Record", Document, Rejected, Decision, Duplicate)
 
 
 def digest_of(text: str) -> str:
