@@ -57,7 +57,7 @@ class Text:
 
     def __init__(self, text: str, vocabulary: Vocabulary | None = None) -> None:
         self.text = text
-        self.vocabulary = vocabulary or Vocabulary()
+        self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
 
     def __len__(self) -> int:
         return len(self.text)
