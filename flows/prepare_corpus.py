@@ -1,22 +1,27 @@
-"""source -> raw -> documents -> deduplicated -> corpus (train | validation | test) -> statistics"""
+"""source -> raw -> documents -> filtered, deduplicated -> corpus (train | validation | test) -> report"""
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lmcore.corpus.settings import (
+    DEFAULT_FILTERS,
+    CleanerPart,
     DeduplicateConfig,
     FilterPart,
+    Measurement,
     NormalizeConfig,
     SourceChoice,
     SplitConfig,
 )
+from lmcore.registry import Part
 from tasks.artifacts import Corpus
 from tasks.clean import clean_documents
 from tasks.deduplicate import deduplicate_documents
 from tasks.describe import describe_corpus
 from tasks.engine.experiment import Experiment
 from tasks.engine.flow import flow
+from tasks.filter import filter_documents
 from tasks.ingest import ingest
 from tasks.split import split_corpus
 
@@ -27,18 +32,38 @@ class PrepareCorpusExperiment(Experiment):
     sources: tuple[SourceChoice, ...] = Field(min_length=1)
     """Folders under `data/sources/`, each by its name, or by name and some of its files."""
     normalize: NormalizeConfig = NormalizeConfig()
-    filters: tuple[FilterPart, ...] = (FilterPart(type="length"), FilterPart(type="repetition"))
+    cleaners: tuple[CleanerPart, ...] = ()
+    """What mends texts, in this order: mojibake, c4_lines, personal_data, or a cleaner of the workspace."""
+    filters: tuple[FilterPart, ...] = DEFAULT_FILTERS
+    """What documents have to pass: length, gopher_repetition, gopher_quality, c4_quality, fineweb_quality,
+    language, or a filter of the workspace."""
     deduplicate: DeduplicateConfig = DeduplicateConfig()
     split: SplitConfig = SplitConfig()
+
+    @field_validator("cleaners", "filters")
+    @classmethod
+    def _each_once(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        names = [part.type for part in parts]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"'{twice[0]}' stands there twice; give it all its settings in one place")
+        return parts
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What the filters measure; their limits are no part of it."""
+        return tuple(part.measurement for part in self.filters)
 
 
 @flow
 def prepare_corpus(experiment: PrepareCorpusExperiment) -> Corpus:
-    """source -> raw -> documents -> deduplicated -> corpus (train | validation | test) -> statistics"""
+    """source -> raw -> documents -> filtered, deduplicated -> corpus (train | validation | test) -> report"""
     name = experiment.data_name(PrepareCorpusExperiment)
     raw = [ingest(source) for source in experiment.sources]
-    documents = clean_documents(raw, experiment.normalize, experiment.filters, name=name)
-    distinct = deduplicate_documents(documents, experiment.deduplicate, name=name)
-    corpus = split_corpus(distinct, documents, raw, experiment.split, name=name)
+    documents = clean_documents(
+        raw, experiment.normalize, experiment.cleaners, experiment.measurements, name=name
+    )
+    filtered = filter_documents(documents, experiment.filters, name=name)
+    distinct = deduplicate_documents(documents, filtered, experiment.deduplicate, name=name)
+    corpus = split_corpus(documents, [filtered, distinct], raw, experiment.split, name=name)
     describe_corpus.submit(corpus, name=name)
     return corpus

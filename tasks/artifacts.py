@@ -28,14 +28,21 @@ class RawDocuments(Artifact):
 
 @dataclass(frozen=True)
 class Documents(Artifact):
-    """Documents of all sources, normalised and filtered."""
+    """Documents of all sources, clean, with measurements of each."""
 
     home: ClassVar[str] = "data/documents"
 
 
 @dataclass(frozen=True)
+class FilteredDocuments(Artifact):
+    """Which documents break which rule."""
+
+    home: ClassVar[str] = "data/filtered"
+
+
+@dataclass(frozen=True)
 class DistinctDocuments(Artifact):
-    """Documents without duplicates, with the family of each."""
+    """Which documents say what another one says, the evidence, and the family of each."""
 
     home: ClassVar[str] = "data/deduplicated"
 

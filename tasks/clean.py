@@ -1,33 +1,47 @@
-"""Documents become clean documents."""
+"""Documents become clean documents, and measurements of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lmcore.corpus.settings import FilterPart, NormalizeConfig
+from lmcore.corpus.settings import CleanerPart, Measurement, NormalizeConfig
 from lmcore.lineage import Facts
+from lmcore.runtime import usable_cores
 from tasks.artifacts import Documents, RawDocuments
 from tasks.engine.step import Build, Forecast, step
 
+MUCH = 1.6e7
+"""Bytes from which on it pays to work on several cores."""
+
+
+def _size(arguments: Mapping[str, Any]) -> float:
+    return sum(raw.size for raw in arguments["raw"])
+
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
-    size = sum(raw.size for raw in arguments["raw"])
-    return Forecast(seconds=0.3 + size / 1.5e6, memory=4e7 + 3 * size, disk=size)
+    size = _size(arguments)
+    return Forecast(seconds=0.3 + size / 2e6, memory=2e8, disk=1.1 * size)
 
 
-@step(makes=Documents, forecast=_forecast)
+def _cores(arguments: Mapping[str, Any]) -> int:
+    return usable_cores() if _size(arguments) > MUCH else 1
+
+
+@step(makes=Documents, forecast=_forecast, cores=_cores)
 def clean_documents(
     build: Build,
     raw: Sequence[RawDocuments],
     normalize: NormalizeConfig,
-    filters: Sequence[FilterPart],
+    cleaners: Sequence[CleanerPart],
+    measurements: Sequence[Measurement],
     *,
     name: str,
 ) -> Facts:
-    """Normalise, then filter; what is rejected is kept apart with rule, value and threshold."""
+    """Normalise, mend, and measure what the filters want to know; nothing is judged yet."""
     from lmcore.corpus import clean
 
     return clean.clean_documents(
-        [build.path(each) for each in raw], build.folder, normalize, filters, build.progress
-    )
+        [build.path(each) for each in raw], build.folder, normalize, cleaners, measurements,
+        pieces=build.pieces, cores=build.cores, progress=build.progress, say=build.say,
+    )  # fmt: skip

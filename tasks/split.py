@@ -1,4 +1,4 @@
-"""Distinct documents become a corpus with three sides."""
+"""What was decided on documents is put into effect: a corpus with three sides."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 from lmcore.corpus.settings import SplitConfig
 from lmcore.lineage import Facts
-from tasks.artifacts import Corpus, DistinctDocuments, Documents, RawDocuments
+from tasks.artifacts import Corpus, DistinctDocuments, Documents, FilteredDocuments, RawDocuments
 from tasks.engine.step import Build, Forecast, step
 
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
-    size = arguments["distinct"].size
+    size = arguments["documents"].size
     return Forecast(seconds=0.2 + size / 2e7, memory=4e7 + 6 * size, disk=1.1 * size)
 
 
 @step(makes=Corpus, forecast=_forecast, carries="ledger.csv")
 def split_corpus(
     build: Build,
-    distinct: DistinctDocuments,
     documents: Documents,
+    decided: Sequence[FilteredDocuments | DistinctDocuments],
     raw: Sequence[RawDocuments],
     settings: SplitConfig,
     *,
@@ -29,5 +29,8 @@ def split_corpus(
     """Give each document a side and keep the sides given before; gather all rejects with their reasons."""
     from lmcore.corpus import split
 
-    stages = [build.path(each) for each in (*raw, documents, distinct)]
-    return split.split_corpus(build.path(distinct), stages, build.carried, build.folder, settings)
+    rejecting = [build.path(each) for each in (*raw, documents)]
+    return split.split_corpus(
+        build.path(documents), [build.path(each) for each in decided], rejecting,
+        build.carried, build.folder, settings,
+    )  # fmt: skip

@@ -60,11 +60,14 @@ def test_the_example_of_a_part_works_from_a_workspace(tmp_path: Path, monkeypatc
     (tmp_path / "filters" / "shouting.py").write_text(EXAMPLES[1])
     from lmcore import registry
     from lmcore.corpus.settings import FilterPart
+    from lmcore.corpus.text import Text
 
     monkeypatch.setattr(registry, "workspace_parts", [tmp_path])
-    shouting = FilterPart(type="shouting", max_share=0.3).build()
-    assert shouting("QUITE LOUD")
-    assert shouting("rather quiet") is None
+    shouting = FilterPart(type="shouting", max_capitals_share=0.3)
+    assert [limit.column for limit in shouting.limits] == ["shouting_capitals_share"]
+    measure = shouting.measurement.build()
+    assert measure(Text("QUITE LOUD")) == {"capitals_share": 0.9}
+    assert measure(Text("rather quiet")) == {"capitals_share": 0.0}
 
 
 def test_lmcore_alone_trains_and_samples_in_fifteen_lines(tmp_path: Path):

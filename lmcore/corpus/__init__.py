@@ -1,12 +1,16 @@
-"""Text becomes a corpus: read -> cleaned -> deduplicated -> split, each stage a folder of Parquet files.
+"""Text becomes a corpus: read, cleaned, filtered, deduplicated, split; each stage fills a folder.
 
     document.py     the one record, and the record of a rejection, in Parquet
     ingest.py       a source's files -> documents          readers/   one file format a file
-    clean.py        documents -> normalised, filtered      filters/   one rule family a file
+    clean.py        -> normalised, mended (cleaners/) and measured (filters/, a family of rules a file)
+    filter.py       measurements -> which documents go on, in SQL
     deduplicate.py  -> exact and near duplicates out       words, minhash, similarity: what it computes with
     split.py        -> train, validation, test, for ever   ledger.py  which document is on which side
     statistics.py   a corpus in numbers, by SQL
+    text.py         a text whose words are numbered once for all who measure
+    pieces.py       work cut into pieces that are kept; chunks.py cuts tables, and the cuts stay
 
 A stage takes the paths that it reads, the empty folder that it fills, and its settings; it returns facts
-(counts that are the same on every machine). A document that does not go on is kept with its reason.
+(counts that are the same on every machine). Between cleaning and splitting stages decide and copy no text; the
+split puts into effect what they decided, and keeps each document that does not go on with its reason.
 """

@@ -40,15 +40,17 @@ class Chunk:
         yield from read_rows(self.file, self.first, self.count, columns)
 
 
-def chunks_of(file: Path, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
+def chunks_of(file: Path, chunk_bytes: int | None = None) -> list[Chunk]:
     """The chunks of a file, in order; every row stands in one.
 
     Args:
         file: Parquet with the columns of `Document`; the digest of each text is believed.
+        chunk_bytes: how much text a chunk has on average; CHUNK_BYTES if left out.
     """
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    chunk_bytes = chunk_bytes or CHUNK_BYTES
     found: list[Chunk] = []
     first = count = size = row = 0
     state = sha256()

@@ -1,86 +1,187 @@
-"""Documents are normalised, then judged by the filters in order; the rejected are kept with the reason."""
+"""Texts are normalised and mended, and all that filters want to know of them is measured, in one reading.
+
+Nothing is judged here. The numbers go into a narrow table, `signals.parquet`, from which `filter.py` decides.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from lmcore.corpus.document import Document, Facts, Progress, Rejected, Writer, read, reject
-from lmcore.corpus.filters import Rejection
+from lmcore.corpus.chunks import Chunk, chunks_of
+from lmcore.corpus.cleaners import Cleaned
+from lmcore.corpus.document import Document, Facts, Progress, Rejected, Writer, join, reject
+from lmcore.corpus.filters import Signals, column_of
 from lmcore.corpus.normalize import normalize_text
-from lmcore.corpus.settings import FilterPart, NormalizeConfig
+from lmcore.corpus.pieces import Job, kept_or_passing, make_pieces
+from lmcore.corpus.settings import CleanerPart, Measurement, NormalizeConfig
+from lmcore.corpus.text import Text, Vocabulary
 
-Filter = Callable[[str], Rejection | None]
+FILES = ("documents.parquet", "rejected.parquet", "signals.parquet", "edits.parquet")
 
 
 class NothingLeftError(ValueError):
     """A stage would hand on no document at all: which rule took most of them, and the cure."""
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentEdit:
+    """What one rule of a cleaner changed in one document."""
+
+    id: str
+    cleaner: str
+    rule: str
+    occurrences: int
+    characters: int
+    example: str
+
+
 def clean_documents(
     raw: Sequence[Path],
     out: Path,
     normalize: NormalizeConfig,
-    filters: Sequence[FilterPart],
+    cleaners: Sequence[CleanerPart],
+    measurements: Sequence[Measurement],
+    *,
+    pieces: Path | None = None,
+    cores: int = 1,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Facts:
-    """Clean the documents of raw folders into `documents.parquet` and `rejected.parquet` in `out`.
+    """Clean the documents of raw folders and measure them.
+
+    Written into `out`: `documents.parquet`, all texts of which something is left; `rejected.parquet`, the
+    others; `signals.parquet`, a row of measurements for each document that is left; `edits.parquet`, what
+    cleaners changed.
 
     Args:
-        raw: folders that `read_source` filled.
-        progress: called with the number of folders cleaned, and of all.
+        raw: folders that `read_source` filled; documents come in the order of their sources' names.
+        pieces: where cleaned chunks are kept for the next time.
+        progress: called with the bytes of text that are done, and all.
 
     Raises:
-        NothingLeftError: every document was rejected.
+        NothingLeftError: no document came, or all are empty.
         ValueError: two documents have one id (a source was chosen twice).
     """
-    rules = [part.build() for part in filters]
-    seen: set[str] = set()
-    broken: Counter[str] = Counter()
+    chunks = [chunk for folder in sorted(raw) for chunk in chunks_of(folder / "documents.parquet")]
+    jobs = [
+        Job(chunk.digest, (chunk, normalize, tuple(cleaners), tuple(measurements)), chunk.size)
+        for chunk in chunks
+    ]
+    with kept_or_passing(pieces) as kept:
+        folders = list(make_pieces(kept, clean_chunk, jobs, cores, progress))
+        if kept.num_reused:
+            total = len(folders)
+            say(f"{kept.num_reused} of {total} parts are as they were and taken over; the rest is cleaned")
+        rows = {name: join([folder / name for folder in folders], out / name) for name in FILES}
+    if not rows["documents.parquet"]:
+        raise NothingLeftError(_nothing_left(rows["rejected.parquet"]))
+    _check_ids(out / "documents.parquet")
+    return {
+        "documents": rows["documents.parquet"],
+        "rejected": rows["rejected.parquet"],
+        "edits": rows["edits.parquet"],
+    }
+
+
+def clean_chunk(
+    folder: Path,
+    chunk: Chunk,
+    normalize: NormalizeConfig,
+    cleaners: Sequence[CleanerPart],
+    measurements: Sequence[Measurement],
+) -> None:
+    """Clean and measure some documents; a piece of `clean_documents`."""
+    mend = [(part.type, part.build()) for part in cleaners]
+    measure = _Measures(measurements)
     with (
-        Writer(out / "documents.parquet", Document) as kept,
-        Writer(out / "rejected.parquet", Rejected) as rejected,
+        Writer(folder / FILES[0], Document) as kept,
+        Writer(folder / FILES[1], Rejected) as rejected,
+        Writer(folder / FILES[3], DocumentEdit) as edits,
     ):
-        for number, folder in enumerate(raw, start=1):
-            for document in read(folder / "documents.parquet", Document):
-                if document.id in seen:
-                    raise ValueError(f"document '{document.id}' came twice; choose each source once")
-                seen.add(document.id)
-                document = document.with_text(normalize_text(document.text, normalize))
-                if verdict := judge(document, rules):
-                    rejected.write(verdict)
-                    broken[verdict.rule] += 1
-                else:
-                    kept.write(document)
-            if progress:
-                progress(number, len(raw))
-    if not kept.num_rows:
-        raise NothingLeftError(_nothing_left(broken))
-    return {"documents": kept.num_rows, "rejected": rejected.num_rows, "characters": kept.num_characters}
+        for document in _documents(chunk):
+            text, changes = clean_text(document.text, normalize, mend)
+            for cleaner, edit in changes:
+                edits.write(DocumentEdit(document.id, cleaner, *edit))
+            if text:
+                document = document if text == document.text else document.with_text(text)
+                kept.write(document)
+                measure.add(document)
+            else:
+                reason = "no text is left after cleaning"
+                rejected.write(reject(document, "clean", "empty", reason))
+    measure.write(folder / FILES[2])
 
 
-def judge(document: Document, filters: Sequence[Filter]) -> Rejected | None:
-    """The rejection by the first filter that the document does not pass; None if it passes all."""
-    if not document.text:
-        return reject(document, "clean", "empty", "no text is left after normalising")
-    for passes in filters:
-        if verdict := passes(document.text):
-            rule, value, threshold = verdict
-            side = "below" if value < threshold else "above"
-            reason = f"{rule} is {_number(value)}, {side} the limit of {_number(threshold)}"
-            return reject(document, "clean", rule, reason, value, threshold)
-    return None
+def clean_text(
+    text: str, normalize: NormalizeConfig, mend: Sequence[tuple[str, Callable[[str], Cleaned]]]
+) -> tuple[str, list[tuple[str, Any]]]:
+    """The clean text, and (cleaner, edit) for what was changed on the way."""
+    text, changes = normalize_text(text, normalize), []
+    for name, cleaner in mend:
+        cleaned = cleaner(text)
+        if cleaned.text != text:
+            text = normalize_text(cleaned.text, normalize)
+        changes += [(name, edit) for edit in cleaned.edits]
+    return text, changes
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}" if value != int(value) else str(int(value))
+class _Measures:
+    """The table of signals, as it grows."""
+
+    def __init__(self, measurements: Sequence[Measurement]) -> None:
+        self._measures: list[tuple[str, Callable[[Text], Signals]]] = [
+            (part.type, part.build()) for part in measurements
+        ]
+        self._vocabulary = Vocabulary()
+        self._columns: defaultdict[str, list[Any]] = defaultdict(list)
+
+    def add(self, document: Document) -> None:
+        text = Text(document.text, self._vocabulary)
+        row: dict[str, Any] = {
+            "id": document.id,
+            "source": document.source,
+            "characters": len(document.text),
+            "bytes": len(document.text.encode()),
+        }
+        for name, measure in self._measures:
+            row |= {column_of(name, signal): value for signal, value in measure(text).items()}
+        for column, value in row.items():
+            self._columns[column].append(value)
+
+    def write(self, path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns = {
+            name: pa.array(values, pa.string() if isinstance(values[0], str) else pa.float64())
+            for name, values in self._columns.items()
+        }
+        pq.write_table(pa.table(columns), path, compression="zstd")
 
 
-def _nothing_left(broken: Counter[str]) -> str:
-    if not broken:
+def _nothing_left(num_rejected: int) -> str:
+    if not num_rejected:
         return "no document to clean; choose a source that has some"
-    rule, count = min(broken.items(), key=lambda item: (-item[1], item[0]))
-    total = broken.total()
-    what = "the only document" if total == 1 else f"all {total} documents"
-    return f"the filters rejected {what}, {count} by the rule '{rule}'; loosen or leave it out in `filters`"
+    return f"of all {num_rejected} documents no text is left after cleaning; loosen or leave out a cleaner"
+
+
+def _check_ids(file: Path) -> None:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file) as opened:  # without what `read_table` imports for folders of files
+        ids = opened.read(["id"])["id"]
+    counts = pc.value_counts(ids)
+    twice = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(twice):
+        raise ValueError(f"document '{twice[0]['values']}' came twice; choose each source once")
+
+
+def _documents(chunk: Chunk) -> Iterable[Document]:
+    for batch in chunk.batches():
+        for row in batch.to_pylist():
+            yield Document(**row)

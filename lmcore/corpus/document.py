@@ -5,7 +5,7 @@ Files are the same bytes for the same records: fixed schema, compression and row
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from operator import attrgetter
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from _typeshed import DataclassInstance
 
 Facts = dict[str, int | float | str]
 """What a stage tells about its product: counts that are the same on every machine."""
@@ -91,7 +92,7 @@ class Duplicate:
     """exact, near, contained; or family, where both stay."""
 
 
-Record = TypeVar("Record", Document, Rejected, Decision, Duplicate)
+Record = TypeVar("Record", bound="DataclassInstance")
 
 
 def digest_of(text: str) -> str:
@@ -99,7 +100,7 @@ def digest_of(text: str) -> str:
     return sha256(text.encode("utf-8")).hexdigest()
 
 
-def reject(document: Document, stage: str, rule: str, reason: str, *limits: float) -> Rejected:
+def reject(document: Document, stage: str, rule: str, reason: str, *limits: float | None) -> Rejected:
     """The record of a rejection; `limits` are the value and the threshold, if the rule has them."""
     value, threshold = limits or (None, None)
     own = {field.name: getattr(document, field.name) for field in fields(Document)}
@@ -189,6 +190,51 @@ def read(path: Path, record: type[Record], columns: Iterable[str] | None = None)
                     yield record(**blank, **row)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path}: {str(error).splitlines()[0]}; expected {expected}") from None
+
+
+def rows_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file of any schema, in its order, without holding all of them."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=ROWS_IN_GROUP, columns=columns and list(columns)):
+            yield from batch.to_pylist()
+
+
+def join(parts: Iterable[Path], out: Path) -> int:
+    """Put Parquet files of one schema together, in row groups of the usual size; returns the rows.
+
+    A file without columns, of which there may be some, says nothing of the schema and has no rows.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer, waiting, rows = None, [], 0
+
+    def flush() -> None:
+        if writer and waiting:
+            writer.write_table(pa.concat_tables(waiting).combine_chunks())
+            waiting.clear()
+
+    try:
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                if not file.schema_arrow.names:
+                    continue
+                writer = writer or pq.ParquetWriter(
+                    out, file.schema_arrow, compression="zstd", compression_level=3
+                )
+                for group in range(file.num_row_groups):
+                    waiting.append(file.read_row_group(group))
+                    rows += waiting[-1].num_rows
+                    size = sum(table.nbytes for table in waiting)
+                    if sum(map(len, waiting)) >= ROWS_IN_GROUP or size >= CHARACTERS_IN_GROUP:
+                        flush()
+        flush()
+    finally:
+        if writer:
+            writer.close()
+    return rows
 
 
 def schema_of(record: type[Any]) -> pa.Schema:

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lmcore.config import PLAIN_NAME, Config, SettingsError
-from lmcore.corpus.filters import filters
+from lmcore.corpus.cleaners import cleaners
+from lmcore.corpus.filters import Limit, filters, kind_of, limits_of
 from lmcore.corpus.readers import readers
 from lmcore.registry import Part, Registry
 
@@ -22,10 +23,38 @@ class ReaderPart(Part):
     registry: ClassVar[Registry[Any]] = readers
 
 
+class CleanerPart(Part):
+    """A way to mend texts before they are judged."""
+
+    registry: ClassVar[Registry[Any]] = cleaners
+
+
 class FilterPart(Part):
-    """A rule that a document has to pass."""
+    """A family of rules that a document has to pass."""
 
     registry: ClassVar[Registry[Any]] = filters
+
+    @property
+    def limits(self) -> list[Limit]:
+        """Its rules that are not switched off."""
+        return limits_of(self.type, self.dials)
+
+    @property
+    def measurement(self) -> Measurement:
+        """What it measures, whatever its limits are."""
+        return Measurement.model_validate({"type": self.type, **self.dials})
+
+
+class Measurement(Part):
+    """A filter without its limits: what a document is measured by."""
+
+    registry: ClassVar[Registry[Any]] = filters
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        filled = dict(FilterPart.model_validate(given))
+        return {name: value for name, value in filled.items() if kind_of(name) is None}
 
 
 class Source(Config):
@@ -80,7 +109,7 @@ class SourceChoice(Config):
         return {**rest, "source": description}
 
 
-DEFAULT_FILTERS = (FilterPart(type="length"), FilterPart(type="repetition"))
+DEFAULT_FILTERS = (FilterPart(type="length"), FilterPart(type="gopher_repetition"))
 """What an experiment filters by unless it says otherwise."""
 
 

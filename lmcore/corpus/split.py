@@ -8,32 +8,53 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from lmcore.corpus.clean import NothingLeftError
-from lmcore.corpus.document import Document, Facts, Rejected, Writer, read, reading_order, reject, write
+from lmcore.corpus.document import (
+    Decision,
+    Document,
+    Facts,
+    Rejected,
+    Writer,
+    read,
+    reading_order,
+    reject,
+    rows_of,
+)
 from lmcore.corpus.ledger import SIDES, Place, Side, read_ledger, write_ledger
 from lmcore.corpus.quotas import Family, fill_quotas
 from lmcore.corpus.settings import SplitConfig
 
 WITHOUT_TEXT = ("id", "source", "file", "line", "digest", "family")
-STAGES = ("ingest", "clean", "deduplicate", "split")
 
 FamilySides = Mapping[str, set[Side]]
+Cuts = Mapping[str, Sequence[tuple[int, int]]]
+"""Id of a document -> stretches of its text, ascending, that it has to go without."""
 
 
 def split_corpus(
-    documents: Path, rejected: Sequence[Path], ledger: Path | None, out: Path, settings: SplitConfig
+    documents: Path,
+    decided: Sequence[Path],
+    rejected: Sequence[Path],
+    ledger: Path | None,
+    out: Path,
+    settings: SplitConfig,
 ) -> Facts:
     """Write `train`, `validation`, `test` and `rejected.parquet`, and `ledger.csv`, into `out`.
 
     A document in the ledger keeps its side and draws the new ones of its family there. The other families of
     a source fill its quotas (`fill_quotas`). A new document whose family stands on two sides already, which
-    happens when it links two families, fits on neither and is rejected.
+    happens when it links two families, fits on neither and is rejected. The texts are copied once, here: what
+    the stages before have decided is put into effect.
 
     Args:
-        documents: the folder that `deduplicate` filled.
-        rejected: the folders of all stages before, whose `rejected.parquet` are put together.
+        documents: the folder that `clean_documents` filled.
+        decided: the folders of the stages behind it, in their order: their `decisions.parquet`, and of those
+            that have them `families.parquet` and `cuts.parquet`.
+        rejected: the folders of the stages that rejected texts themselves, in their `rejected.parquet`.
         ledger: the `ledger.csv` of an earlier split; None, or a file that does not exist, for the first.
 
     Raises:
@@ -42,21 +63,54 @@ def split_corpus(
     """
     places = read_ledger(ledger)
     num_known = len(places)
-    found = sorted(read(documents / "documents.parquet", Document, WITHOUT_TEXT), key=reading_order)
+    decisions, families, cuts = _decisions(decided), _families(decided), _cuts(decided)
+    everything = [
+        replace(document, family=families.get(document.id, ""))
+        for document in read(documents / "documents.parquet", Document, WITHOUT_TEXT)
+    ]
+    found = sorted((each for each in everything if each.id not in decisions), key=reading_order)
     if not found:
         raise NothingLeftError("no document to split; choose more sources, or loosen the filters")
-    rejects = [row for folder in rejected for row in read(folder / "rejected.parquet", Rejected)]
-    family_sides = _family_sides([*found, *rejects], places)
+    family_sides = _family_sides(everything, places)
     new = [document for document in found if document.digest not in places]
     places |= _places_of_new(new, found, family_sides, places, settings)
-    torn = [document for document in new if document.digest not in places]
+    decisions |= {
+        document.id: _torn(document, family_sides) for document in new if document.digest not in places
+    }
     write_ledger(out / "ledger.csv", places)
-    facts = _write_sides(documents, places, out)
+    facts = _write_texts(documents, rejected, places, families, decisions, cuts, out)
     _check_sides(facts, settings)
-    rejects += _reject_torn(documents, torn, family_sides)
-    rejects.sort(key=lambda row: (STAGES.index(row.stage), reading_order(row)))
-    write(out / "rejected.parquet", Rejected, rejects)
-    return facts | {"rejected": len(rejects), "new_in_ledger": len(places) - num_known}
+    return facts | {"new_in_ledger": len(places) - num_known}
+
+
+def _decisions(decided: Iterable[Path]) -> dict[str, Decision]:
+    """Why documents do not go on: the first decision of the first stage that has one."""
+    decisions: dict[str, Decision] = {}
+    for folder in decided:
+        for decision in read(folder / "decisions.parquet", Decision):
+            decisions.setdefault(decision.id, decision)
+    return decisions
+
+
+def _families(decided: Iterable[Path]) -> dict[str, str]:
+    files = (folder / "families.parquet" for folder in decided)
+    return {row["id"]: row["family"] for file in files if file.exists() for row in rows_of(file)}
+
+
+def _cuts(decided: Iterable[Path]) -> Cuts:
+    cuts: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for file in (folder / "cuts.parquet" for folder in decided):
+        for row in rows_of(file, ["id", "begin", "end"]) if file.exists() else ():
+            cuts[row["id"]].append((row["begin"], row["end"]))
+    return {id: sorted(spans) for id, spans in cuts.items()}
+
+
+def without(text: str, cuts: Sequence[tuple[int, int]]) -> str:
+    """The text without some stretches of it; what is left stands apart by a blank line."""
+    ends = [0, *(end for _, end in cuts)]
+    begins = [*(begin for begin, _ in cuts), len(text)]
+    left = (text[end:begin].strip() for end, begin in zip(ends, begins, strict=True))
+    return "\n\n".join(filter(None, left))
 
 
 def family_of(document: Document) -> str:
@@ -103,18 +157,42 @@ def _places_of_new(
     }
 
 
-def _write_sides(documents: Path, places: Mapping[str, Place], out: Path) -> Facts:
-    by_side: dict[Side, list[Document]] = {side: [] for side in SIDES}
-    for document in read(documents / "documents.parquet", Document):
-        if place := places.get(document.digest):
-            by_side[place.side].append(document)
+def _write_texts(
+    documents: Path,
+    rejected: Sequence[Path],
+    places: Mapping[str, Place],
+    families: Mapping[str, str],
+    decisions: Mapping[str, Decision],
+    cuts: Cuts,
+    out: Path,
+) -> Facts:
+    """Every document to its side, or to the rejected, in the order in which they came, one at a time."""
+    with ExitStack() as stack:
+        sides: dict[Side, Writer[Document]] = {
+            side: stack.enter_context(Writer(out / f"{side}.parquet", Document)) for side in SIDES
+        }
+        rejects = stack.enter_context(Writer(out / "rejected.parquet", Rejected))
+        for folder in rejected:
+            for row in read(folder / "rejected.parquet", Rejected):
+                rejects.write(row)
+        for document in read(documents / "documents.parquet", Document):
+            document = replace(document, family=families.get(document.id, ""))
+            if decision := decisions.get(document.id):
+                rejects.write(_rejected(document, decision))
+                continue
+            side = places[document.digest].side
+            if spans := cuts.get(document.id):
+                document = document.with_text(without(document.text, spans))
+            sides[side].write(document)
     facts: Facts = {}
-    for side in SIDES:
-        with Writer(out / f"{side}.parquet", Document) as writer:
-            for document in sorted(by_side[side], key=reading_order):
-                writer.write(document)
+    for side, writer in sides.items():
         facts |= {f"{side}_documents": writer.num_rows, f"{side}_characters": writer.num_characters}
-    return facts
+    return facts | {"rejected": rejects.num_rows}
+
+
+def _rejected(document: Document, decision: Decision) -> Rejected:
+    limits = () if decision.value is None else (decision.value, decision.threshold)
+    return reject(document, decision.stage, decision.rule, decision.reason, *limits)
 
 
 def _check_sides(facts: Facts, settings: SplitConfig) -> None:
@@ -128,12 +206,7 @@ def _check_sides(facts: Facts, settings: SplitConfig) -> None:
             )
 
 
-def _reject_torn(documents: Path, torn: Sequence[Document], family_sides: FamilySides) -> list[Rejected]:
-    ids = {document.id for document in torn}
-    rows = []
-    for document in read(documents / "documents.parquet", Document) if ids else ():
-        if document.id in ids:
-            sides = " and ".join(sorted(family_sides[family_of(document)]))
-            reason = f"documents like it stand on {sides} already, so it fits on neither side"
-            rows.append(reject(document, "split", "family_on_two_sides", reason))
-    return rows
+def _torn(document: Document, family_sides: FamilySides) -> Decision:
+    sides = " and ".join(sorted(family_sides[family_of(document)]))
+    reason = f"documents like it stand on {sides} already, so it fits on neither side"
+    return Decision(document.id, "split", "family_on_two_sides", None, None, reason)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmcore.corpus.database import quoted
 from lmcore.corpus.document import Facts
 from lmcore.corpus.ledger import SIDES
 
@@ -67,18 +68,12 @@ def connect(corpus: Path) -> duckdb.DuckDBPyConnection:
     database = duckdb.connect(
         ":memory:", config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     )
-    files = {name: f"read_parquet({_quoted(corpus / f'{name}.parquet')})" for name in (*SIDES, "rejected")}
+    files = {name: f"read_parquet({quoted(corpus / f'{name}.parquet')})" for name in (*SIDES, "rejected")}
     sides = " UNION ALL BY NAME ".join(f"SELECT '{side}' AS side, * FROM {files[side]}" for side in SIDES)
     words = r"len(regexp_extract_all(text, '\S+'))"
     database.execute(f"CREATE VIEW documents AS SELECT *, {words} AS words FROM ({sides})")
     database.execute(f"CREATE VIEW rejected AS SELECT * FROM {files['rejected']}")
     return database
-
-
-def _quoted(path: Path) -> str:
-    """The path as an SQL string that is no pattern."""
-    literal = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))
-    return "'" + literal.replace("'", "''") + "'"
 
 
 def _rows(database: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:

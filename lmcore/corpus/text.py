@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_LINE_BREAKS = re.compile("\n+")
 _PARAGRAPH_BREAKS = re.compile("\n{2,}")
 
 
@@ -81,10 +80,11 @@ class Text:
 
     @cached_property
     def lines(self) -> list[str]:
-        """Lines that are not empty."""
-        return _LINE_BREAKS.split(self.text.strip())
+        """Lines that are not empty; of a text without any, the empty one."""
+        return list(filter(None, self.text.strip().split("\n"))) or [""]
 
     @cached_property
     def paragraphs(self) -> list[str]:
         """What stands between blank lines."""
-        return _PARAGRAPH_BREAKS.split(self.text.strip())
+        text = self.text.strip()
+        return _PARAGRAPH_BREAKS.split(text) if "\n\n" in text else [text]

@@ -61,10 +61,13 @@ def _rights(facts: CardFacts) -> Iterator[str]:
 
 def _personal(facts: CardFacts) -> Iterator[str]:
     cleaned = [made.key_document["settings"] for made in facts.manifests("clean_documents")]
-    filters = [each for settings in cleaned for each in settings.get("filters", [])]
-    named = sorted({each if isinstance(each, str) else str(each.get("type")) for each in filters})
-    told = f"filters were: {', '.join(named)}" if named else "there were no filters"
-    yield f"**Personal data**: none was looked for or taken out ({told})."
+    cleaners = [each for settings in cleaned for each in settings.get("cleaners", [])]
+    kinds = {kind for each in cleaners if each["type"] == "personal_data" for kind in each["kinds"]}
+    if kinds:
+        named = ", ".join(kind.replace("_", " ") for kind in sorted(kinds))
+        yield f"**Personal data**: replaced by pattern ({named}); nothing else was looked for, such as names."
+    else:
+        yield "**Personal data**: none was looked for or taken out."
 
 
 def _size(facts: CardFacts) -> Iterator[str]:

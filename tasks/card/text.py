@@ -106,7 +106,8 @@ def _data(facts: CardFacts) -> Iterator[str]:
         yield f"| {cell(source.name)} | {licence} | {len(source.files):,} | {total} |"
     yield ""
     yield from _sides(facts)
-    refused, removed = (facts.fact(step, "rejected") for step in ("clean_documents", "deduplicate_documents"))
+    deciding = ("filter_documents", "deduplicate_documents")
+    refused, removed = (facts.fact(step, "rejected") for step in deciding)
     if refused is not None and removed is not None:
         yield f"Documents refused by filters: {refused:,}; copies and near copies removed: {removed:,}."
     if facts.gaps:

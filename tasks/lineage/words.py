@@ -27,17 +27,22 @@ STEPS = {
     ),
     "clean_documents": StepWords(
         "Clean documents",
-        "Spelling of letters and blank lines were made uniform, and documents that a filter refuses were set "
-        "aside, with the reason.",
+        "Spelling of letters and blank lines were made uniform, what cleaners were asked for was mended, and "
+        "each document was measured.",
+    ),
+    "filter_documents": StepWords(
+        "Filtered documents",
+        "Documents whose measurements break a rule were named, with the rule, the value and its limit.",
     ),
     "deduplicate_documents": StepWords(
         "Distinct documents",
-        "Copies and near copies were removed. Documents that resemble each other were noted as a family, so "
+        "Copies and near copies were named. Documents that resemble each other were noted as a family, so "
         "that a family is never split between learning and measuring.",
     ),
     "split_corpus": StepWords(
         "Corpus",
-        "Each document was put on one of three sides: train (to learn from), validation (to choose by), test "
+        "What was named before was left out, and each document was put on one of three sides: "
+        "train (to learn from), validation (to choose by), test "
         "(to measure by, at the end). A document that had a side before kept it.",
     ),
     "train_tokenizer": StepWords(
@@ -80,7 +85,8 @@ STEPS = {
 }
 OUTCOMES = {
     "ingest_source": "{documents} documents, {rejected} could not be read",
-    "clean_documents": "{documents} documents kept, {rejected} refused",
+    "clean_documents": "{documents} documents, {rejected} empty",
+    "filter_documents": "{documents} documents kept, {rejected} refused",
     "deduplicate_documents": "{documents} documents kept, {rejected} removed",
     "split_corpus": "{train_documents} to learn from, {validation_documents} to choose by, "
     "{test_documents} to measure by",

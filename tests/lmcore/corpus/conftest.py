@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from lmcore.corpus.document import Document, Rejected, digest_of, write
+from lmcore.corpus.document import Decision, Document, Rejected, digest_of, write
 
 Texts = Mapping[str, list[str]]
 
@@ -32,13 +34,17 @@ def documents_of(texts: Texts, families: Mapping[str, str] | None = None) -> lis
 
 @pytest.fixture
 def folder_of(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a folder as a stage leaves it: `folder_of("name", {source: [text, ...]})`."""
+    """Makes a folder as stages leave it, nothing rejected: `folder_of("name", {source: [text, ...]})`."""
 
     def make(name: str, texts: Texts, families: Mapping[str, str] | None = None) -> Path:
         folder = tmp_path / name
         folder.mkdir()
-        write(folder / "documents.parquet", Document, documents_of(texts, families))
+        rows = documents_of(texts, families)
+        write(folder / "documents.parquet", Document, rows)
         write(folder / "rejected.parquet", Rejected, [])
+        write(folder / "decisions.parquet", Decision, [])
+        table = {"id": [row.id for row in rows], "family": [row.family for row in rows]}
+        pq.write_table(pa.table(table), folder / "families.parquet")
         return folder
 
     return make

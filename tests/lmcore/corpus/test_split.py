@@ -4,19 +4,22 @@ import csv
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.corpus.clean import NothingLeftError
-from lmcore.corpus.document import Document, Rejected, digest_of, read, reject, write
+from lmcore.corpus.document import Decision, Document, Rejected, digest_of, read, reject, write
 from lmcore.corpus.ledger import SIDES, Place, read_ledger, write_ledger
 from lmcore.corpus.quotas import Counts, Family, fill_quotas
 from lmcore.corpus.settings import SplitConfig
-from lmcore.corpus.split import split_corpus
+from lmcore.corpus.split import split_corpus, without
 
 FolderOf = Callable[..., Path]
 NewFolder = Callable[[str], Path]
@@ -35,13 +38,14 @@ def sides_of(out: Path) -> dict[str, str]:
 def split(
     documents: Path, out: Path, ledger: Path | None = None, config: SplitConfig = TENTHS
 ) -> dict[str, str]:
-    split_corpus(documents, [documents], ledger, out, config)
+    split_corpus(documents, [documents], [documents], ledger, out, config)
     return sides_of(out)
 
 
 def test_every_source_holds_out_its_shares(folder_of: FolderOf, new_folder: NewFolder):
     out = new_folder("out")
-    facts = split_corpus(folder_of("in", {"a": texts("a", 50), "b": texts("b", 200)}), [], None, out, TENTHS)
+    given = folder_of("in", {"a": texts("a", 50), "b": texts("b", 200)})
+    facts = split_corpus(given, [given], [], None, out, TENTHS)
     counts = Counter((row.source, side) for side in SIDES for row in read(out / f"{side}.parquet", Document))
     assert counts == {
         ("a", "train"): 40,
@@ -72,8 +76,8 @@ def test_the_order_of_the_input_does_not_decide(folder_of: FolderOf, new_folder:
         random.Random(seed).shuffle(rows)
         folder, out = new_folder(f"in{seed}"), new_folder(f"out{seed}")
         write(folder / "documents.parquet", Document, rows)
-        split_corpus(folder, [], None, out, TENTHS)
-        products.add(tuple((out / name).read_bytes() for name in sorted(file.name for file in out.iterdir())))
+        split_corpus(folder, [], [], None, out, TENTHS)
+        products.add(((out / "ledger.csv").read_bytes(), *sorted(sides_of(out).items())))
     assert len(products) == 1
 
 
@@ -83,7 +87,7 @@ def test_splitting_with_the_ledger_that_was_written_gives_the_same_bytes(
     given = folder_of("in", {"a": texts("a", 30), "b": texts("b", 3)})
     one, two = new_folder("one"), new_folder("two")
     split(given, one)
-    facts = split_corpus(given, [given], one / "ledger.csv", two, TENTHS)
+    facts = split_corpus(given, [given], [given], one / "ledger.csv", two, TENTHS)
     assert facts["new_in_ledger"] == 0
     for file in sorted(one.iterdir()):
         assert file.read_bytes() == (two / file.name).read_bytes()
@@ -141,11 +145,13 @@ def test_a_longer_copy_of_a_test_document_does_not_begin_to_train(
     held_out = next(text for text in old if before[text] == "test")
     # Now the held-out text is removed as a part of a longer one, whose family it names.
     longer = f"{held_out}, and how it goes on"
-    families = {longer: digest_of(held_out)}
-    given = folder_of("new", {"a": [longer, *(text for text in old if text != held_out)]}, families)
-    gone = Document("x", "a", "f", 1, "", held_out, digest_of(held_out), family=digest_of(held_out))
-    write(given / "rejected.parquet", Rejected, [reject(gone, "deduplicate", "contained", "because", 1, 0.9)])
-    assert split(given, new_folder("two"), tmp_path / "one" / "ledger.csv")[longer] == "test"
+    given = folder_of("new", {"a": [longer, *old]}, {longer: digest_of(held_out)})
+    gone = next(row for row in read(given / "documents.parquet", Document) if row.text == held_out)
+    decision = Decision(gone.id, "deduplicate", "contained", 1, 0.9, "because")
+    write(given / "decisions.parquet", Decision, [decision])
+    after = split(given, new_folder("two"), tmp_path / "one" / "ledger.csv")
+    assert after[longer] == "test"
+    assert held_out not in after
 
 
 def test_a_document_that_links_two_sides_is_rejected(
@@ -164,25 +170,47 @@ def test_a_document_that_links_two_sides_is_rejected(
     assert digest_of("link") not in read_ledger(out / "ledger.csv")
 
 
-def test_rejections_of_all_stages_are_put_together(folder_of: FolderOf, new_folder: NewFolder):
-    given, earlier = folder_of("in", {"a": texts("a", 9)}), new_folder("earlier")
+def test_rejections_of_all_stages_are_put_together_with_their_texts(
+    folder_of: FolderOf, new_folder: NewFolder
+):
+    given, later = folder_of("in", {"a": texts("a", 9)}), new_folder("later")
     rows = list(read(given / "documents.parquet", Document))
-    write(
-        given / "rejected.parquet", Rejected, [reject(rows[2], "deduplicate", "near_duplicate", "x", 1, 0.8)]
-    )
-    write(
-        earlier / "rejected.parquet",
-        Rejected,
-        [reject(rows[1], "clean", "min_words", "x", 1, 2), reject(rows[0], "ingest", "empty", "x")],
-    )
+    write(given / "rejected.parquet", Rejected, [reject(rows[0], "ingest", "empty", "x")])
+    first = Decision(rows[1].id, "filter", "length.min_words", 1, 2, "words 1 is below the limit of 2")
+    second = Decision(rows[1].id, "filter", "language.only_code", None, None, "code is fr, not en")
+    write(given / "decisions.parquet", Decision, [first, second])
+    near = Decision(rows[2].id, "deduplicate", "near_duplicate", 1, 0.8, "0.9 alike")
+    write(later / "decisions.parquet", Decision, [replace(first, stage="deduplicate"), near])
     out = new_folder("out")
-    facts = split_corpus(given, [given, earlier], None, out, TENTHS)
+    facts = split_corpus(given, [given, later], [given], None, out, TENTHS)
     assert facts["rejected"] == 3
-    assert [row.stage for row in read(out / "rejected.parquet", Rejected)] == [
-        "ingest",
-        "clean",
-        "deduplicate",
+    assert [
+        (row.text, row.stage, row.rule, row.value) for row in read(out / "rejected.parquet", Rejected)
+    ] == [
+        ("a text 0", "ingest", "empty", None),
+        ("a text 1", "filter", "length.min_words", 1),
+        ("a text 2", "deduplicate", "near_duplicate", 1),
     ]
+    assert {rows[1].text, rows[2].text}.isdisjoint(sides_of(out))
+
+
+def test_passages_that_were_cut_are_gone_and_the_side_stays(folder_of: FolderOf, new_folder: NewFolder):
+    long = "one two three\nfour five six\nseven"
+    given = folder_of("in", {"a": [long, *texts("a", 20)]})
+    before = split(given, new_folder("one"))
+    spans = {"id": ["a/file.txt#1"] * 2, "begin": [14, 0], "end": [27, 4]}
+    pq.write_table(pa.table(spans), given / "cuts.parquet")
+    after = split(given, new_folder("two"))
+    assert after.pop("two three\n\nseven") == before.pop(long)
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("cuts", "left"),
+    [([], "ab cd ef"), ([(0, 3)], "cd ef"), ([(3, 5)], "ab\n\nef"), ([(5, 8)], "ab cd"), ([(0, 8)], "")],
+)
+def test_what_is_left_stands_apart(cuts: list[tuple[int, int]], left: str):
+    assert without("ab cd ef", cuts) == left
 
 
 # How quotas are filled, whatever comes
@@ -242,14 +270,14 @@ def test_few_families_train_first():
 def test_a_side_that_would_stay_empty_is_refused(folder_of: FolderOf, new_folder: NewFolder):
     relatives = folder_of("in", {"a": texts("a", 9)}, dict.fromkeys(texts("a", 9), "one family"))
     with pytest.raises(NothingLeftError, match=r"no document is left for validation: .* heading: PATTERN"):
-        split_corpus(relatives, [], None, new_folder("out"), TENTHS)
+        split_corpus(relatives, [relatives], [], None, new_folder("out"), TENTHS)
     whole = SplitConfig(validation_share=0, test_share=0)
-    assert split_corpus(relatives, [], None, new_folder("out2"), whole)["train_documents"] == 9
+    assert split_corpus(relatives, [relatives], [], None, new_folder("out2"), whole)["train_documents"] == 9
 
 
 def test_nothing_to_split_is_refused(folder_of: FolderOf, new_folder: NewFolder):
     with pytest.raises(NothingLeftError, match="no document to split"):
-        split_corpus(folder_of("in", {}), [], None, new_folder("out"), TENTHS)
+        split_corpus(folder_of("in", {}), [], [], None, new_folder("out"), TENTHS)
 
 
 # The ledger
