@@ -11,6 +11,6 @@
     pieces.py       work cut into pieces that are kept; chunks.py cuts tables, and the cuts stay
 
 A stage takes the paths that it reads, the empty folder that it fills, and its settings; it returns facts
-(counts that are the same on every machine). Between cleaning and splitting stages decide and copy no text; the
-split puts into effect what they decided, and keeps each document that does not go on with its reason.
+(counts that are the same on every machine). Between cleaning and splitting, stages decide and copy no text;
+the split puts into effect what they decided, and keeps each document that does not go on with its reason.
 """
