@@ -7,12 +7,8 @@ from typing import Any
 
 from lmcore.corpus.settings import CleanerPart, Measurement, NormalizeConfig
 from lmcore.lineage import Facts
-from lmcore.runtime import usable_cores
 from tasks.artifacts import Documents, RawDocuments
-from tasks.engine.step import Build, Forecast, step
-
-MUCH = 1.6e7
-"""Bytes from which on it pays to work on several cores."""
+from tasks.engine.step import Build, Forecast, cores_for_bytes, step
 
 
 def _size(arguments: Mapping[str, Any]) -> float:
@@ -24,11 +20,7 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     return Forecast(seconds=0.3 + size / 2e6, memory=2e8, disk=1.1 * size)
 
 
-def _cores(arguments: Mapping[str, Any]) -> int:
-    return usable_cores() if _size(arguments) > MUCH else 1
-
-
-@step(makes=Documents, forecast=_forecast, cores=_cores)
+@step(makes=Documents, forecast=_forecast, cores=lambda arguments: cores_for_bytes(_size(arguments)))
 def clean_documents(
     build: Build,
     raw: Sequence[RawDocuments],

@@ -97,14 +97,15 @@ def pieces_folder(workspace: Workspace, step: str, document: Mapping[str, Any]) 
 def _slots(
     session: Session, step: Step[Any, Any], arguments: Mapping[str, Any], build: Build
 ) -> Iterator[None]:
-    """The cores that a call computes on, where it wants more than one."""
-    if step.cores is None:
+    """The cores that a call computes on, where it wants some for itself."""
+    wanted = step.cores(arguments) if step.cores else 0
+    if not wanted:
         yield
         return
     waiting = lambda: session.listener.said(  # noqa: E731
         label_of(step, arguments), "waiting until enough cores are free"
     )
-    with compute_slots(step.cores(arguments), waiting) as build.cores:
+    with compute_slots(wanted, waiting) as build.cores:
         yield
 
 

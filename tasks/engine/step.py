@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol
 
 from lmcore.config import Config
 from lmcore.lineage import Facts, canonical_json
+from lmcore.runtime import usable_cores
 from tasks.engine.artifact import Artifact, is_artifact_json
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Step(Generic[P, A]):
     is_resumable: bool = False
     ignores: tuple[str, ...] = ()
     cores: Callable[[Mapping[str, Any]], int] | None = None
-    """How many cores a call can make use of, from its arguments; one if it does not say."""
+    """How many cores a call can make use of, from its arguments; without it, none to wait for."""
     is_registered: Callable[[Path, Path, bool], bool] | None = None
     """For a step with an effect outside its folder: (workspace, product) -> whether the effect holds."""
     renew: Callable[[Path, Path, Mapping[str, Any]], None] | None = None
@@ -162,6 +163,15 @@ class Step(Generic[P, A]):
         return branch
 
 
+MUCH = 1.6e7
+"""Bytes of text from which on it pays to work on several cores."""
+
+
+def cores_for_bytes(size: float) -> int:
+    """What a step that goes over texts says of the cores that it can make use of: all or none."""
+    return usable_cores() if size > MUCH else 0
+
+
 known_steps: dict[str, Step[Any, Any]] = {}
 """Every step whose module was imported, by name."""
 
@@ -193,7 +203,7 @@ def step(
         resumable: keep a killed run's scratch folder for the next one.
         ignores: parameters that do not change the bytes: thread counts and the like.
         cores: how many cores a call can make use of. It waits until so many (or all that the machine has)
-            are not computed on by another step that says so.
+            are not computed on by another step that says so; 0 is soon done and waits for nobody.
         replay: `(make, build, folder of the product, **arguments) -> Replayed` for `--accept-code`: make the
             first part of a product again in `build.folder`, most likely with `make`, which is the step's own
             function of a build, and compare; None asks for the whole. Without it the whole is made again.
