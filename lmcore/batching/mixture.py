@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmcore.batching.permutation import stable_hash
+from lmcore.batching.stream import Places, Stream, Tokens, cut
 from lmcore.batching.token_shards import TokenShards
-from lmcore.batching.windows import Stream, Tokens, TrainingWindows
+from lmcore.batching.windows import TrainingWindows
 from lmcore.config import did_you_mean
 
 _BITS = 32
@@ -65,33 +65,23 @@ class MixtureWindows:
 class SourceStream:
     """Stretches of a stream as one row, in their order."""
 
-    def __init__(self, stream: Stream, firsts: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
+    def __init__(self, stream: Stream, firsts: Places, lengths: Places, name: str = "") -> None:
         """`lengths` tokens from each of `firsts` on, ascending; stretches that touch are read as one."""
-        ends = firsts + lengths
-        is_new = np.concatenate([[True], firsts[1:] != ends[:-1]])
+        is_new = np.concatenate([[True], firsts[1:] != (firsts + lengths)[:-1]])
+        self.num_tokens = int(lengths.sum())
+        self.origin = {**stream.origin, "source": name}
         self._stream = stream
         self._firsts = firsts[is_new]
-        self._starts = np.concatenate([[0], np.cumsum(lengths)])[:-1][is_new]
-        self.num_tokens = int(lengths.sum())
+        self._edges = np.append((np.cumsum(lengths) - lengths)[is_new], self.num_tokens)
 
-    def read(self, first: int, out: Tokens) -> None:
-        """Fill `out` with the tokens from `first` on.
+    def gather(self, firsts: Places, lengths: Places) -> Tokens:
+        """Stretches of `lengths` tokens from each of `firsts` on, one after the other, (sum of lengths,).
 
         Raises:
-            IndexError: the stream ends before `out` is full.
+            IndexError: the stream ends before a stretch does.
         """
-        if first < 0 or first + len(out) > self.num_tokens:
-            raise IndexError(f"tokens {first} to {first + len(out)} of a stream of {self.num_tokens}")
-        filled = 0
-        while filled < len(out):
-            place = first + filled
-            number = int(np.searchsorted(self._starts, place, side="right")) - 1
-            is_last = number + 1 == len(self._starts)
-            end = self.num_tokens if is_last else int(self._starts[number + 1])
-            count = min(len(out) - filled, end - place)
-            begin = int(self._firsts[number]) + place - int(self._starts[number])
-            self._stream.read(begin, out[filled : filled + count])
-            filled += count
+        parts, begins, lengths = cut(firsts, lengths, self._edges)
+        return self._stream.gather(self._firsts[parts] + begins, lengths)
 
 
 class Turns:
@@ -159,7 +149,7 @@ def source_streams(shards: TokenShards, side: str) -> dict[str, SourceStream]:
         spans.setdefault(document.source, []).append((document.first_token, document.num_tokens))
     stream = shards.stream(side)
     tables = {name: np.array(spans[name], dtype=np.int64) for name in sorted(spans)}
-    return {name: SourceStream(stream, table[:, 0], table[:, 1]) for name, table in tables.items()}
+    return {name: SourceStream(stream, table[:, 0], table[:, 1], name) for name, table in tables.items()}
 
 
 def normalized(weights: Mapping[str, float]) -> dict[str, float]:

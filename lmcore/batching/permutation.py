@@ -35,20 +35,29 @@ class Permutation:
     def __call__(self, positions: NDArray[Any]) -> NDArray[np.int64]:
         """The elements at these positions, each in range(length)."""
         elements = self._encrypt(np.asarray(positions).astype(np.uint64))
-        while (outside := elements >= self.length).any():
-            elements[outside] = self._encrypt(elements[outside])
+        outside = np.flatnonzero(elements >= self.length)
+        while len(outside):
+            walked = self._encrypt(elements[outside])
+            elements[outside] = walked
+            outside = outside[walked >= self.length]
         return elements.astype(np.int64)
 
     def _encrypt(self, elements: Integers) -> Integers:
         shift, mask = np.uint64(self.half_bits), np.uint64((1 << self.half_bits) - 1)
         left, right = elements >> shift, elements & mask
         for key in self.round_keys:
-            left, right = right, left ^ (_mix(right ^ key) & mask)
+            mixed = _mix(right ^ key)
+            mixed &= mask
+            mixed ^= left
+            left, right = right, mixed
         return left << shift | right
 
 
 def _mix(x: Integers) -> Integers:
-    """The finaliser of splitmix64 (Steele, Lea & Flood 2014): every input bit reaches every output bit."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    """Change x into splitmix64's finaliser of it (Steele, Lea & Flood 2014): every bit reaches every bit."""
+    x ^= x >> np.uint64(30)
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> np.uint64(27)
+    x *= np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    return x

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_type_hints
 
@@ -16,7 +16,7 @@ from lmcore.lineage import Damaged, file_digest
 
 INDEX = "index.json"
 TOKEN_BYTES = "token-bytes.npy"
-FORMAT = 1
+FORMAT = 2
 
 
 class StoredFile(Config):
@@ -41,13 +41,16 @@ class SideIndex(Config):
     bytes: int
     """UTF-8 bytes of the documents' text; the end-of-text tokens have none."""
     shards: tuple[ShardFile, ...]
+    offsets: StoredFile
+    """Where each document begins."""
     document_table: StoredFile
+    """What each document is, and where it came from."""
 
 
 class ShardIndex(Config):
     """The content of index.json."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     dtype: Literal["uint16", "uint32"]
     vocab_size: int = Field(ge=1)
     eos_id: int = Field(ge=0)
@@ -140,6 +143,12 @@ def write_token_bytes(lengths: NDArray[Any], folder: Path) -> StoredFile:
 def read_token_bytes(path: Path) -> NDArray[np.int64]:
     """What `write_token_bytes` wrote, (V,)."""
     return np.load(path, allow_pickle=False).astype(np.int64)
+
+
+def write_offsets(spans: Sequence[DocumentSpan], path: Path) -> StoredFile:
+    """Write where in the stream each document begins and the last one ends, (documents + 1,)."""
+    np.save(path, np.cumsum([0, *(span.num_tokens for span in spans)], dtype="<i8"))
+    return stored(path)
 
 
 def write_documents(spans: Iterable[DocumentSpan], path: Path) -> StoredFile:

@@ -74,6 +74,7 @@ def write_side(
         tokens=writer.num_tokens,
         bytes=sum(span.num_bytes for span in spans),
         shards=writer.finish(),
+        offsets=shard_index.write_offsets(spans, out / f"{side}-offsets.npy"),
         document_table=shard_index.write_documents(spans, out / f"{side}-documents.parquet"),
     )
 

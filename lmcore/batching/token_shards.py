@@ -6,8 +6,8 @@ is cut, padded or shuffled here. `windows.py` decides what a training step sees 
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from itertools import accumulate, chain
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from lmcore.batching import shard_index
 from lmcore.batching.settings import ShardsConfig
 from lmcore.batching.shard_index import DocumentSpan, ShardIndex, SideIndex
 from lmcore.batching.shard_writer import Counter, Progress, choose_dtype, write_side
+from lmcore.batching.stream import Origin, Places, Tokens, cut
 from lmcore.batching.windows import TrainingWindows, ValidationWindows
+from lmcore.lineage import file_digest
 from lmcore.tokenizers.texts import SIDES, count_documents
 from lmcore.tokenizers.tokenizer import Tokenizer
 
@@ -93,6 +95,11 @@ class TokenShards:
         self.token_bytes = shard_index.read_token_bytes(self.folder / self.index.token_bytes.file)
         """UTF-8 bytes that each token id stands for, (V,); 0 for control tokens."""
 
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the index, which holds those of all files."""
+        return file_digest(self.folder / shard_index.INDEX)
+
     @property
     def vocab_size(self) -> int:
         """Ids run from 0 to one less than this."""
@@ -115,7 +122,9 @@ class TokenShards:
 
     def stream(self, side: str) -> ShardStream:
         """The side's tokens as one long row."""
-        return ShardStream(self.folder, self.side(side), np.dtype(self.index.dtype).newbyteorder("<"))
+        dtype = np.dtype(self.index.dtype).newbyteorder("<")
+        origin = {"tokenizer": self.index.tokenizer, "shards": self.digest, "side": side}
+        return ShardStream(self.folder, self.side(side), dtype, origin)
 
     def windows(self, side: str, context_tokens: int, seed: int) -> TrainingWindows:
         """Batches of seeded, shuffled windows: `.batch(step, batch_size)` is (B, T+1) int64."""
@@ -127,6 +136,10 @@ class TokenShards:
         """Fixed disjoint windows over the side, or over max_tokens spread evenly: `.batches(batch_size)`."""
         return ValidationWindows(self.stream(side), context_tokens, self.eos_id, self.token_bytes, max_tokens)
 
+    def offsets(self, side: str) -> Places:
+        """Where in the stream each document begins and the last one ends, (documents + 1,)."""
+        return np.load(self.folder / self.side(side).offsets.file, allow_pickle=False)
+
     def documents(self, side: str) -> list[DocumentSpan]:
         """Every document of a side, in the order of the stream."""
         return shard_index.read_documents(self.folder / self.side(side).document_table.file)
@@ -134,40 +147,41 @@ class TokenShards:
     def _files(self) -> list[shard_index.StoredFile]:
         sides = self.index.sides.values()
         shards = chain.from_iterable(side.shards for side in sides)
-        return [self.index.token_bytes, *(side.document_table for side in sides), *shards]
+        tables = chain.from_iterable((side.offsets, side.document_table) for side in sides)
+        return [self.index.token_bytes, *tables, *shards]
 
 
 class ShardStream:
     """The tokens of a side as one row, wherever the files are cut."""
 
-    def __init__(self, folder: Path, side: SideIndex, dtype: np.dtype[Any]) -> None:
+    def __init__(self, folder: Path, side: SideIndex, dtype: np.dtype[Any], origin: Origin) -> None:
         self.num_tokens = side.tokens
+        self.origin = origin
+        """The digests of the tokenizer and of the shards, and the side."""
         maps = (np.memmap(folder / shard.file, dtype=dtype, mode="r") for shard in side.shards)
         # Plain arrays on the same memory: slicing a memmap costs ten times as much.
         self._shards = [np.asarray(tokens) for tokens in maps]
-        self._starts = list(accumulate((len(shard) for shard in self._shards), initial=0))
+        self._edges = np.cumsum([0, *map(len, self._shards)])
 
-    def read(self, first: int, out: NDArray[np.int64]) -> None:
-        """Fill `out` with the tokens from `first` on.
+    def gather(self, firsts: Places, lengths: Places) -> Tokens:
+        """Stretches of `lengths` tokens from each of `firsts` on, one after the other, (sum of lengths,).
 
         Raises:
-            IndexError: the stream ends before `out` is full.
+            IndexError: the stream ends before a stretch does.
         """
-        if first < 0 or first + len(out) > self.num_tokens:
-            raise IndexError(f"tokens {first} to {first + len(out)} of a stream of {self.num_tokens}")
-        filled = 0
-        while filled < len(out):
-            number = bisect_right(self._starts, first + filled) - 1
-            begin = first + filled - self._starts[number]
-            piece = self._shards[number][begin : begin + len(out) - filled]
-            out[filled : filled + len(piece)] = piece
-            filled += len(piece)
+        numbers, begins, lengths = cut(firsts, lengths, self._edges)
+        if not lengths.any():
+            return np.empty(0, dtype=np.int64)
+        if len(self._shards) == 1 and lengths.min() == lengths.max():
+            return _stretches(self._shards[0], int(lengths[0]))[begins].astype(np.int64).ravel()
+        shards = [self._shards[number] for number in numbers.tolist()]
+        places = zip(shards, begins.tolist(), (begins + lengths).tolist(), strict=True)
+        return np.concatenate([shard[begin:end] for shard, begin, end in places]).astype(np.int64)
 
-    def tokens(self, first: int = 0, count: int | None = None) -> NDArray[np.int64]:
+    def tokens(self, first: int = 0, count: int | None = None) -> Tokens:
         """`count` tokens from `first` on; None: all that are left."""
-        out = np.empty(self.num_tokens - first if count is None else count, dtype=np.int64)
-        self.read(first, out)
-        return out
+        count = self.num_tokens - first if count is None else count
+        return self.gather(np.array([first]), np.array([count]))
 
     def count_ids(self, vocab_size: int) -> NDArray[np.int64]:
         """How often each id occurs, (V,), without holding the stream in memory."""
@@ -176,3 +190,9 @@ class ShardStream:
             for begin in range(0, len(shard), 1 << 22):
                 counts += np.bincount(shard[begin : begin + (1 << 22)], minlength=vocab_size)
         return counts
+
+
+def _stretches(shard: NDArray[Any], length: int) -> NDArray[Any]:
+    """Every stretch of a shard, (N - length + 1, length), as a view: to choose rows of it is one gather."""
+    width = shard.itemsize
+    return np.ndarray((len(shard) - length + 1, length), shard.dtype, shard, strides=(width, width))

@@ -8,24 +8,16 @@ many lengths of context; it visits them in a seeded order. A window of T inputs 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
-from typing import Protocol
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmcore.batching.permutation import Permutation, stable_hash
+from lmcore.batching.stream import Origin, Stream, Tokens
 
-Tokens = NDArray[np.int64]
-
-
-class Stream(Protocol):
-    """A long row of token ids."""
-
-    num_tokens: int
-
-    def read(self, first: int, out: Tokens) -> None:
-        """Fill `out` with the tokens from `first` on."""
+BLOCK = 16_384
+"""Windows whose places are computed at one time; for one alone it costs nearly as much as for all of them."""
 
 
 class TrainingWindows:
@@ -42,6 +34,13 @@ class TrainingWindows:
         self.seed = seed
         self.num_windows = stream.num_tokens // context_tokens
         """Windows in one epoch; all but num_tokens % context_tokens of the tokens are targets in it, once."""
+        self._block = lru_cache(maxsize=2)(self._compute_block)  # a batch may reach into the next one
+
+    @property
+    def origin(self) -> Origin:
+        """What decides which tokens come when."""
+        own: Origin = {"order": "windows", "context_tokens": self.context_tokens, "seed": self.seed}
+        return {**self.stream.origin, **own}
 
     def batch(self, step: int, batch_size: int) -> Tokens:
         """The tokens of a step counted from 0, (B, T+1): inputs are [:, :-1], targets [:, 1:]."""
@@ -49,38 +48,38 @@ class TrainingWindows:
 
     def windows(self, first: int, count: int) -> Tokens:
         """`count` windows from number `first` of the run on, (count, T+1)."""
-        tokens = np.empty((count, self.context_tokens + 1), dtype=np.int64)
-        for row, start in zip(tokens, self._starts(first, count), strict=True):
-            self._read_ring(int(start), row)
-        return tokens
+        firsts, length = self._starts(first, count), self.context_tokens + 1
+        lengths = np.full(count, length)
+        if (beyond := firsts + length - self.stream.num_tokens).max(initial=0) > 0:
+            last = np.flatnonzero(beyond > 0)  # they go on where the ring begins
+            lengths[last] -= beyond[last]
+            firsts = np.insert(firsts, last + 1, 0)
+            lengths = np.insert(lengths, last + 1, beyond[last])
+        return self.stream.gather(firsts, lengths).reshape(count, length)
 
     def starts(self, step: int, batch_size: int) -> NDArray[np.int64]:
         """Where in the stream each window of a step begins, (B,)."""
         return self._starts(step * batch_size, batch_size)
 
     def _starts(self, first: int, count: int) -> NDArray[np.int64]:
-        numbers = np.arange(first, first + count, dtype=np.int64)
-        epochs, positions = np.divmod(numbers, self.num_windows)
-        starts = np.empty(count, dtype=np.int64)
-        for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
-            chosen = epochs == epoch
-            order = Permutation(self.num_windows, "windows", self.seed, epoch)
-            windows = self._offset(epoch) + order(positions[chosen]) * self.context_tokens
-            starts[chosen] = windows % self.stream.num_tokens
-        return starts
+        found, end = [np.empty(0, dtype=np.int64)], first + count
+        while first < end:
+            epoch, position = divmod(first, self.num_windows)
+            begin = position % BLOCK
+            found.append(self._block(epoch, position - begin)[begin : begin + end - first])
+            first += len(found[-1])
+        return np.concatenate(found)
+
+    def _compute_block(self, epoch: int, position: int) -> NDArray[np.int64]:
+        """Where the windows at a position of an epoch's order and after it begin, at most BLOCK of them."""
+        positions = np.arange(position, min(position + BLOCK, self.num_windows))
+        order = Permutation(self.num_windows, "windows", self.seed, epoch)
+        offset = stable_hash("offset", self.seed, epoch) % self.stream.num_tokens
+        return (offset + order(positions) * self.context_tokens) % self.stream.num_tokens
 
     def epoch(self, step: int, batch_size: int) -> float:
         """How often the whole stream has been seen when a step begins."""
         return step * batch_size / self.num_windows
-
-    def _offset(self, epoch: int) -> int:
-        return stable_hash("offset", self.seed, epoch) % self.stream.num_tokens
-
-    def _read_ring(self, first: int, out: Tokens) -> None:
-        before_end = min(len(out), self.stream.num_tokens - first)
-        self.stream.read(first, out[:before_end])
-        if before_end < len(out):
-            self.stream.read(0, out[before_end:])
 
 
 class ValidationWindows:
@@ -125,11 +124,12 @@ class ValidationWindows:
             yield self._gather(self.starts[-1:])
 
     def _gather(self, starts: list[int]) -> Tokens:
-        tokens = np.empty((len(starts), self._length(starts[0]) + 1), dtype=np.int64)
-        for row, first in zip(tokens, starts, strict=True):
-            row[0] = self.eos_id
-            self.stream.read(max(first - 1, 0), row[1:] if first == 0 else row)
-        return tokens
+        length = self._length(starts[0]) + 1
+        firsts, lengths = np.array(starts) - 1, np.full(len(starts), length)
+        if starts[0] > 0:
+            return self.stream.gather(firsts, lengths).reshape(-1, length)
+        firsts[0], lengths[0] = 0, length - 1
+        return np.append(self.eos_id, self.stream.gather(firsts, lengths)).reshape(-1, length)
 
     def _length(self, first: int) -> int:
         return min(self.context_tokens, self.stream.num_tokens - first)

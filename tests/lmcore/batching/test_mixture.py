@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streams import Counting
 
 from lmcore.batching.mixture import MixtureWindows, SourceStream, Turns, source_streams
 from lmcore.batching.token_shards import TokenShards
@@ -13,18 +14,6 @@ from lmcore.batching.windows import TrainingWindows
 
 SEEDS = st.integers(0, 2**40)
 WEIGHTS = st.floats(1e-3, 1e3)
-
-
-class Counting:
-    """A stream whose token at place i is begin + i."""
-
-    def __init__(self, num_tokens: int, begin: int = 0) -> None:
-        self.num_tokens = num_tokens
-        self.begin = begin
-
-    def read(self, first, out):
-        assert 0 <= first <= self.num_tokens - len(out)
-        out[:] = self.begin + np.arange(first, first + len(out))
 
 
 STREAMS = {"songs": Counting(100), "tales": Counting(1003, 10_000), "psalms": Counting(55, 20_000)}
@@ -111,12 +100,15 @@ def test_a_source_s_stream_is_its_stretches_one_after_the_other(stretches, data)
     expected = [np.arange(s, s + n) for s, n in zip(starts[is_ours], lengths[is_ours], strict=True)]
     row = np.concatenate(expected)
     assert stream.num_tokens == len(row)
-    first = data.draw(st.integers(0, len(row)))
-    out = np.empty(data.draw(st.integers(0, len(row) - first)), dtype=np.int64)
-    stream.read(first, out)
-    assert np.array_equal(out, row[first : first + len(out)])
-    with pytest.raises(IndexError):
-        stream.read(1, np.empty(len(row), dtype=np.int64))
+    wanted = data.draw(st.lists(st.tuples(st.integers(0, len(row)), st.integers(0, len(row))), min_size=1))
+    firsts, ends = np.sort(wanted, axis=1).T
+    found = stream.gather(firsts, ends - firsts)
+    assert found.tolist() == [
+        token for first, end in zip(firsts, ends, strict=True) for token in row[first:end]
+    ]
+    for first, length in ((1, len(row)), (-1, 1)):
+        with pytest.raises(IndexError, match=f"of a stream of {len(row)}"):
+            stream.gather(np.array([first]), np.array([length]))
 
 
 def test_the_sources_of_shards_hold_every_document_once(small_shards: Path):
@@ -124,8 +116,7 @@ def test_the_sources_of_shards_hold_every_document_once(small_shards: Path):
     streams = source_streams(shards, "train")
     assert list(streams) == ["songs", "tales"]
     for name, stream in streams.items():
-        row = np.empty(stream.num_tokens, dtype=np.int64)
-        stream.read(0, row)
+        row = stream.gather(np.array([0]), np.array([stream.num_tokens]))
         own = [d for d in shards.documents("train") if d.source == name]
         texts = [shards.stream("train").tokens(d.first_token, d.num_tokens) for d in own]
         assert np.array_equal(row, np.concatenate(texts))

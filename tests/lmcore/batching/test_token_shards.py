@@ -1,13 +1,18 @@
 import json
+import re
 import shutil
+import textwrap
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from streams import Recorded
 
+from lmcore import batching
 from lmcore.batching.settings import ShardsConfig
 from lmcore.batching.shard_writer import choose_dtype
 from lmcore.batching.token_shards import TokenShards, write_shards
+from lmcore.batching.windows import TrainingWindows
 from lmcore.lineage import Damaged
 from lmcore.tokenizers.control import END_OF_TEXT
 from lmcore.tokenizers.texts import SIDES
@@ -55,8 +60,33 @@ def test_how_the_stream_is_cut_into_files_changes_nothing_that_is_read(
     assert len(cut.side("train").shards) == -(-count // shard_tokens)
     assert all(shard.tokens == shard_tokens for shard in cut.side("train").shards[:-1])
     assert np.array_equal(cut.stream("train").tokens(), whole.stream("train").tokens(0, count))
-    assert np.array_equal(cut.windows("train", 16, 0).batch(3, 8), cut.windows("train", 16, 0).batch(3, 8))
+    windows = TrainingWindows(Recorded(whole.stream("train").tokens(0, count)), 16, 0)
+    assert np.array_equal(cut.windows("train", 16, 0).batch(3, 8), windows.batch(3, 8))
     assert cut.documents("train") == whole.documents("train")[:4]
+
+
+def test_the_snippet_of_the_documentation_reads_a_document_with_numpy_alone(small_shards):
+    layout = re.search(r"NumPy alone reads them:\n\n(.*)", batching.__doc__, re.DOTALL)[1]
+    names = {"folder": small_shards, "json": json, "np": np}
+    exec(textwrap.dedent(layout), names)
+    span = TokenShards(small_shards).documents("train")[3]
+    expected = TokenShards(small_shards).stream("train").tokens(span.first_token, span.num_tokens)
+    assert np.array_equal(names["document"], expected)
+    assert names["document"][-1] == names["index"]["eos_id"]
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_offsets_and_table_agree(small_shards, side):
+    shards = TokenShards(small_shards)
+    spans, offsets = shards.documents(side), shards.offsets(side)
+    assert offsets[:-1].tolist() == [span.first_token for span in spans]
+    assert np.diff(offsets).tolist() == [span.num_tokens for span in spans]
+    assert offsets[-1] == shards.side(side).tokens
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def test_a_full_file_has_64_to_256_megabytes(dtype):
+    assert 64e6 <= ShardsConfig().shard_tokens * np.dtype(dtype).itemsize <= 256e6
 
 
 def test_documents_are_found_where_the_table_says(small_corpus, small_tokenizer, small_shards):
@@ -158,7 +188,9 @@ def test_another_tokenizer_is_refused(small_shards, small_tokenizer):
         TokenShards(small_shards, tokenizer="0" * 64)
 
 
-@pytest.mark.parametrize("name", ["train-00001.bin", "test-documents.parquet", "token-bytes.npy"])
+@pytest.mark.parametrize(
+    "name", ["train-00001.bin", "test-documents.parquet", "test-offsets.npy", "token-bytes.npy"]
+)
 def test_a_flipped_byte_a_short_file_and_a_missing_file_are_noticed(shards, name):
     good = (shards / name).read_bytes()
     (shards / name).write_bytes(good[:-3] + bytes([good[-3] ^ 1]) + good[-2:])
@@ -175,7 +207,7 @@ def test_a_flipped_byte_a_short_file_and_a_missing_file_are_noticed(shards, name
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "has format 99, this program reads 1"),
+        ({"format": 99}, "has format 99, this program reads 2"),
         ({"dtype": "int8"}, "'dtype' is 'int8'; input should be"),
         ({"surprise": 1}, "unknown setting 'surprise'"),
     ],

@@ -4,20 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streams import Counting
 
 from lmcore.batching.windows import TrainingWindows, ValidationWindows
-
-
-class Counting:
-    """A stream whose token at place i is i."""
-
-    def __init__(self, num_tokens: int) -> None:
-        self.num_tokens = num_tokens
-
-    def read(self, first, out):
-        assert 0 <= first <= self.num_tokens - len(out)
-        out[:] = np.arange(first, first + len(out))
-
 
 LENGTHS = st.tuples(st.integers(1, 12), st.integers(1, 200)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 SEEDS = st.integers(0, 2**40)
