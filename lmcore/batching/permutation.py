@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 
 Integers = NDArray[np.uint64]
 NUM_ROUNDS = 6
+BLOCK = 16_384
+"""Elements that are computed at one time; one alone costs nearly as much as all of them."""
 
 
 def stable_hash(*parts: int | str) -> int:
@@ -61,3 +65,26 @@ def _mix(x: Integers) -> Integers:
     x *= np.uint64(0x94D049BB133111EB)
     x ^= x >> np.uint64(31)
     return x
+
+
+class EpochOrder:
+    """0 .. length-1 over and over, in each epoch in another seeded order."""
+
+    def __init__(self, length: int, name: str, seed: int) -> None:
+        self.length, self.name, self.seed = length, name, seed
+        self._block = lru_cache(maxsize=2)(self._compute)  # neighbours may ask for parts of two
+
+    def stretches(self, first: int, count: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """The elements at `count` places of the run from `first` on; each stretch with its epoch."""
+        end = first + count
+        while first < end:
+            epoch, position = divmod(first, self.length)
+            begin = position % BLOCK
+            elements = self._block(epoch, position - begin)[begin : begin + end - first]
+            yield epoch, elements
+            first += len(elements)
+
+    def _compute(self, epoch: int, position: int) -> NDArray[np.int64]:
+        """The elements at a position of an epoch and after it, at most BLOCK of them."""
+        positions = np.arange(position, min(position + BLOCK, self.length))
+        return Permutation(self.length, self.name, self.seed, epoch)(positions)

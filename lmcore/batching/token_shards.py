@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmcore.batching import shard_index
+from lmcore.batching.packing import PackedWindows
 from lmcore.batching.settings import ShardsConfig
 from lmcore.batching.shard_index import DocumentSpan, ShardIndex, SideIndex
 from lmcore.batching.shard_writer import Counter, Progress, choose_dtype, write_side
@@ -129,6 +130,10 @@ class TokenShards:
     def windows(self, side: str, context_tokens: int, seed: int) -> TrainingWindows:
         """Batches of seeded, shuffled windows: `.batch(step, batch_size)` is (B, T+1) int64."""
         return TrainingWindows(self.stream(side), context_tokens, seed)
+
+    def packed(self, side: str, context_tokens: int, seed: int) -> PackedWindows:
+        """Batches of whole documents in rows of T+1 tokens, with segments: `.batch(step, batch_size)`."""
+        return PackedWindows(self.stream(side), self.offsets(side), context_tokens, seed, self.eos_id)
 
     def validation_windows(
         self, context_tokens: int, side: str = "validation", max_tokens: int | None = None

@@ -8,16 +8,13 @@ many lengths of context; it visits them in a seeded order. A window of T inputs 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmcore.batching.permutation import Permutation, stable_hash
+from lmcore.batching.permutation import EpochOrder, stable_hash
 from lmcore.batching.stream import Origin, Stream, Tokens
-
-BLOCK = 16_384
-"""Windows whose places are computed at one time; for one alone it costs nearly as much as for all of them."""
 
 
 class TrainingWindows:
@@ -34,7 +31,7 @@ class TrainingWindows:
         self.seed = seed
         self.num_windows = stream.num_tokens // context_tokens
         """Windows in one epoch; all but num_tokens % context_tokens of the tokens are targets in it, once."""
-        self._block = lru_cache(maxsize=2)(self._compute_block)  # a batch may reach into the next one
+        self._order = EpochOrder(self.num_windows, "windows", seed)
 
     @property
     def origin(self) -> Origin:
@@ -62,20 +59,11 @@ class TrainingWindows:
         return self._starts(step * batch_size, batch_size)
 
     def _starts(self, first: int, count: int) -> NDArray[np.int64]:
-        found, end = [np.empty(0, dtype=np.int64)], first + count
-        while first < end:
-            epoch, position = divmod(first, self.num_windows)
-            begin = position % BLOCK
-            found.append(self._block(epoch, position - begin)[begin : begin + end - first])
-            first += len(found[-1])
+        found = [np.empty(0, dtype=np.int64)]
+        for epoch, windows in self._order.stretches(first, count):
+            offset = stable_hash("offset", self.seed, epoch) % self.stream.num_tokens
+            found.append((offset + windows * self.context_tokens) % self.stream.num_tokens)
         return np.concatenate(found)
-
-    def _compute_block(self, epoch: int, position: int) -> NDArray[np.int64]:
-        """Where the windows at a position of an epoch's order and after it begin, at most BLOCK of them."""
-        positions = np.arange(position, min(position + BLOCK, self.num_windows))
-        order = Permutation(self.num_windows, "windows", self.seed, epoch)
-        offset = stable_hash("offset", self.seed, epoch) % self.stream.num_tokens
-        return (offset + order(positions) * self.context_tokens) % self.stream.num_tokens
 
     def epoch(self, step: int, batch_size: int) -> float:
         """How often the whole stream has been seen when a step begins."""
