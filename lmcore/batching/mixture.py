@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmcore.batching.permutation import stable_hash
-from lmcore.batching.stream import Places, Stream, Tokens, cut
+from lmcore.batching.stream import Origin, Places, Stream, Tokens, cut
 from lmcore.batching.token_shards import TokenShards
 from lmcore.batching.windows import TrainingWindows
 from lmcore.config import did_you_mean
@@ -37,8 +37,19 @@ class MixtureWindows:
         """
         check_sources(shares, streams)
         self.context_tokens = context_tokens
+        self.seed = seed
+        self.shares = normalized(shares)
         self._turns = Turns(shares, seed)
         self._sources = {name: _windows(name, streams[name], context_tokens, seed) for name in sorted(shares)}
+
+    @property
+    def origin(self) -> Origin:
+        """What decides which tokens come when."""
+        origin: dict[str, str | int | float] = {"order": "mixture", "context_tokens": self.context_tokens}
+        for name, source in self._sources.items():
+            origin[f"share of {name}"] = self.shares[name]
+            origin |= {f"{what} of {name}": value for what, value in source.stream.origin.items()}
+        return {**origin, "seed": self.seed}
 
     def batch(self, step: int, batch_size: int) -> Tokens:
         """The tokens of a step counted from 0, (B, T+1): inputs are [:, :-1], targets [:, 1:]."""
@@ -65,11 +76,11 @@ class MixtureWindows:
 class SourceStream:
     """Stretches of a stream as one row, in their order."""
 
-    def __init__(self, stream: Stream, firsts: Places, lengths: Places, name: str = "") -> None:
+    def __init__(self, stream: Stream, firsts: Places, lengths: Places) -> None:
         """`lengths` tokens from each of `firsts` on, ascending; stretches that touch are read as one."""
         is_new = np.concatenate([[True], firsts[1:] != (firsts + lengths)[:-1]])
         self.num_tokens = int(lengths.sum())
-        self.origin = {**stream.origin, "source": name}
+        self.origin = stream.origin
         self._stream = stream
         self._firsts = firsts[is_new]
         self._edges = np.append((np.cumsum(lengths) - lengths)[is_new], self.num_tokens)
@@ -149,7 +160,7 @@ def source_streams(shards: TokenShards, side: str) -> dict[str, SourceStream]:
         spans.setdefault(document.source, []).append((document.first_token, document.num_tokens))
     stream = shards.stream(side)
     tables = {name: np.array(spans[name], dtype=np.int64) for name in sorted(spans)}
-    return {name: SourceStream(stream, table[:, 0], table[:, 1], name) for name, table in tables.items()}
+    return {name: SourceStream(stream, table[:, 0], table[:, 1]) for name, table in tables.items()}
 
 
 def normalized(weights: Mapping[str, float]) -> dict[str, float]:

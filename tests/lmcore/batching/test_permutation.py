@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmcore.batching.permutation import Permutation, stable_hash
+from lmcore.batching.permutation import BLOCK, EpochOrder, Permutation, stable_hash
 
 
 @given(st.integers(1, 5000), st.integers(0, 2**63))
@@ -52,3 +52,25 @@ def test_positions_are_spread_evenly_over_the_range():
 def test_an_empty_order_is_refused():
     with pytest.raises(ValueError, match="a permutation of 0 elements"):
         Permutation(0, 1)
+
+
+@given(st.integers(1, 50), st.integers(0, 2**40), st.integers(0, 200), st.integers(0, 200))
+def test_every_stretch_of_a_run_is_its_epochs_orders_one_after_the_other(length, seed, first, count):
+    epochs = [
+        Permutation(length, "name", seed, epoch)(np.arange(length)) for epoch in range(400 // length + 1)
+    ]
+    found = list(EpochOrder(length, "name", seed).stretches(first, count))
+    assert np.array_equal(
+        [e for _, part in found for e in part], np.concatenate(epochs)[first : first + count]
+    )
+    assert [epoch for epoch, part in found for _ in part] == [
+        n // length for n in range(first, first + count)
+    ]
+
+
+def test_long_epochs_are_put_together_from_blocks():
+    length = 2 * BLOCK + 5
+    order = Permutation(length, "name", 3, 1)(np.arange(length))
+    found = [part for _, part in EpochOrder(length, "name", 3).stretches(length + BLOCK - 2, BLOCK + 9)]
+    assert [len(part) for part in found] == [2, BLOCK, 5, 2]
+    assert np.array_equal(np.concatenate(found[:3]), order[BLOCK - 2 :])
