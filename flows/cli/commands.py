@@ -440,6 +440,20 @@ def forget(
     forget_command(file, why, dry_run, is_agreed, keep_file, is_retiring, in_remote)
 
 
+@app.command("export-shards")
+def export_shards(
+    name: Annotated[str, typer.Argument(help="Shards as data/shards has them, or their folder.")],
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
+    format: Annotated[
+        str, typer.Option("--format", help="megatron: <side>.bin and <side>.idx.")
+    ] = "megatron",
+) -> None:
+    """Write token shards in the format of another trainer, Megatron-LM's, a document a sequence."""
+    from flows.cli.exporting import export_command
+
+    export_command(name, folder, format)
+
+
 @app.command()
 def reproduce(
     model: Product,
