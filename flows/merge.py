@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from flows.evaluate import EvaluateExperiment
 from flows.pretrain import pretrain
 from flows.write_shards import write_shards
+from lmcore.batching.settings import MixtureConfig, Weights
 from lmcore.config import PLAIN_NAME, Config
 from lmcore.evaluate.settings import ComparisonConfig
 from lmcore.merge.settings import MergeConfig
@@ -23,7 +24,6 @@ from tasks.pretrain import continue_training
 
 BASE, JOINT = "base", "joint_control"
 Name = Annotated[str, Field(pattern=PLAIN_NAME)]
-Mixture = Annotated[dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=1)]
 
 
 class BranchConfig(TrainConfig):
@@ -40,7 +40,7 @@ class BranchConfig(TrainConfig):
 class BranchesConfig(Config):
     """Models that go on from the base, each leaning to other sources, as departments that pool no text."""
 
-    leanings: dict[Name, Mixture] = Field(default_factory=dict)
+    leanings: dict[Name, Weights] = Field(default_factory=dict)
     """Name -> source -> share of what the branch learns from; none: nothing is branched or merged."""
     train: BranchConfig = BranchConfig()
     """How each branch goes on from the base."""
@@ -53,16 +53,21 @@ class BranchesConfig(Config):
             raise ValueError(f"a leaning cannot be called '{min(taken)}'; choose another name")
         return self
 
+    def leaning(self, weights: Weights) -> BranchConfig:
+        """How the branch that leans so is trained."""
+        return self.train.model_copy(update={"mixture": MixtureConfig(weights=weights)})
+
     @property
     def joint(self) -> BranchConfig:
         """The control: one model on the mean of all leanings, for as many tokens as they have together."""
         number = len(self.leanings)
-        sources = dict.fromkeys(source for mixture in self.leanings.values() for source in mixture)
+        sources = dict.fromkeys(source for weights in self.leanings.values() for source in weights)
         shares = [
-            {source: weight / sum(mixture.values()) for source, weight in mixture.items()}
-            for mixture in self.leanings.values()
+            {source: weight / sum(weights.values()) for source, weight in weights.items()}
+            for weights in self.leanings.values()
         ]
-        mixture = {source: sum(each.get(source, 0.0) for each in shares) / number for source in sources}
+        mean = {source: sum(each.get(source, 0.0) for each in shares) / number for source in sources}
+        mixture = MixtureConfig(weights=mean)
         return self.train.model_copy(update={"steps": number * self.train.steps, "mixture": mixture})
 
 
@@ -82,8 +87,8 @@ class MergeExperiment(EvaluateExperiment):
     @model_validator(mode="after")
     def _names_are_clear(self) -> Self:
         leanings = self.branches.leanings
-        for leaning, mixture in leanings.items():
-            self.require_sources(f"branches.leanings.{leaning}", mixture)
+        for leaning, weights in leanings.items():
+            self.require_sources(f"branches.leanings.{leaning}", weights)
         if taken := {BASE, JOINT, *leanings} & self.merges.keys():
             raise ValueError(
                 f"'merges': a merge cannot be called '{min(taken)}', another model is; choose another name"
@@ -96,10 +101,10 @@ def branched_models(experiment: MergeExperiment) -> dict[str, Checkpoint]:
     base, shards, branches = pretrain(experiment), write_shards(experiment), experiment.branches
     return {
         leaning: continue_training.submit(
-            base, shards, experiment.seeded(branches.train.model_copy(update={"mixture": mixture})),
+            base, shards, experiment.seeded(branches.leaning(weights)),
             name=f"{experiment.name}-{leaning}",
         )
-        for leaning, mixture in branches.leanings.items()
+        for leaning, weights in branches.leanings.items()
     }  # fmt: skip
 
 

@@ -29,7 +29,8 @@ class PretrainExperiment(WriteShardsExperiment):
 
     @model_validator(mode="after")
     def _learns_from_its_own_sources(self) -> Self:
-        self.require_sources("train.mixture", self.train.mixture or ())
+        mixture = self.train.mixture
+        self.require_sources("train.mixture.weights", (mixture and mixture.weights) or ())
         return self
 
     def require_sources(self, setting: str, named: Iterable[str]) -> None:

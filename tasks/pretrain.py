@@ -14,6 +14,7 @@ from tasks.artifacts import Checkpoint, Shards, Tokenizer
 from tasks.engine.step import Build, Forecast, step
 from tasks.replay import replay_training
 from tasks.subprocesses import Follower, run_and_follow
+from tasks.words import mixture
 
 ENTRY = "lmcore.train.pretrain:pretrain"
 """What the subprocess runs; the code fingerprint starts there too."""
@@ -96,7 +97,7 @@ def _train(build: Build, request: Mapping[str, Any], train: TrainConfig) -> Fact
 class Watch(Follower):
     """Turns what the trainer writes into a progress bar, sample lines and metrics."""
 
-    files = ("metrics.jsonl", "log/timings.jsonl", "samples.jsonl")
+    files = ("log/mixture.jsonl", "metrics.jsonl", "log/timings.jsonl", "samples.jsonl")
 
     def __init__(self, build: Build, steps: int) -> None:
         self.build = build
@@ -107,6 +108,9 @@ class Watch(Follower):
             build.say("unfinished work of an interrupted run is there; going on from its last checkpoint")
 
     def rows(self, file: str, rows: list[dict[str, Any]]) -> None:
+        if file == "log/mixture.jsonl":
+            self.build.say(f"it will see {mixture(rows[-1])}")
+            return
         for row in rows:
             if file == "samples.jsonl" and row["step"] > self.shown_before:
                 text = " / ".join(row["text"].split("\n"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 
 def duration(seconds: float) -> str:
@@ -30,6 +31,14 @@ def size(number: float) -> str:
 def count(number: int, thing: str) -> str:
     """`1 step`, `3 steps`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def mixture(facts: Mapping[str, Any]) -> str:
+    """What a model sees of each source: `letters 75.0%, 1.2 epochs; novels 25.0%, 0.3 epochs`, or nothing."""
+    epochs = {name.removesuffix("_epochs"): facts[name] for name in facts if name.endswith("_epochs")}
+    total = sum(facts[f"{name}_tokens"] for name in epochs)
+    told = (f"{name} {facts[f'{name}_tokens'] / total:.1%}, {epochs[name]:.2g} epochs" for name in epochs)
+    return "; ".join(told)
 
 
 def interval(entry: Mapping[str, float | None], digits: int, *, signed: bool = False) -> str:

@@ -15,7 +15,7 @@ from lmcore.lineage import Manifest
 from tasks.engine.reach import REGISTRATION
 from tasks.engine.run import Result
 from tasks.engine.workspace import Workspace
-from tasks.words import duration, size
+from tasks.words import duration, mixture, size
 
 Products = Mapping[str, Manifest]
 """Manifests by label, in the order of the plan."""
@@ -96,7 +96,10 @@ def _training(out: Console, workspace: Workspace, manifest: Manifest) -> None:
     took = sum(json.loads(line)["seconds"] for line in file.read_text().splitlines()) if file.is_file() else 0
     facts = manifest.facts
     told = f"{facts['parameters']:,} parameters, trained on {facts['tokens']:,} tokens"
-    out.print(told + (f" in {duration(took)}" if took else ""), style="dim")
+    sources = mixture(facts)
+    out.print(
+        told + (f" in {duration(took)}" if took else "") + (f"; {sources}" if sources else ""), style="dim"
+    )
 
 
 def _called(workspace: Workspace, manifest: Manifest) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmcore.batching.permutation import stable_hash
+from lmcore.batching.settings import MixtureConfig
 from lmcore.batching.stream import Origin, Places, Stream, Tokens, cut
 from lmcore.batching.token_shards import TokenShards
 from lmcore.batching.windows import TrainingWindows
@@ -163,6 +164,22 @@ def source_streams(shards: TokenShards, side: str) -> dict[str, SourceStream]:
     return {name: SourceStream(stream, table[:, 0], table[:, 1]) for name, table in tables.items()}
 
 
+def shares_of(mixture: MixtureConfig, streams: Mapping[str, Stream]) -> dict[str, float]:
+    """The share of each source that is read, in the order of their names; they sum to one.
+
+    A temperature t gives each source tokens^(1/t) parts (Arivazhagan et al. 2019, arXiv:1907.05019).
+
+    Raises:
+        ValueError: a weight names no source.
+    """
+    if mixture.weights is not None:
+        check_sources(mixture.weights, streams)
+        return normalized(mixture.weights)
+    assert mixture.temperature is not None, "settings have one or the other"
+    power = 1 / mixture.temperature
+    return normalized({name: stream.num_tokens**power for name, stream in streams.items()})
+
+
 def normalized(weights: Mapping[str, float]) -> dict[str, float]:
     """Shares that sum to one, in the order of their names."""
     total = math.fsum(weights.values())
@@ -180,4 +197,4 @@ def _windows(name: str, stream: Stream, context_tokens: int, seed: int) -> Train
     try:
         return TrainingWindows(stream, context_tokens, seed)
     except ValueError as error:
-        raise ValueError(f"mixture: source '{name}': {error}") from None
+        raise ValueError(f"mixture: source '{name}': {error}, or give weights without it") from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 
-from lmcore.batching.mixture import MixtureWindows, normalized, source_streams
+from lmcore.batching.mixture import MixtureWindows, shares_of, source_streams
 from lmcore.batching.token_shards import TokenShards
 from lmcore.batching.windows import TrainingWindows, ValidationWindows
 from lmcore.config import canonical
@@ -22,6 +23,10 @@ from lmcore.train.optimizer import Optimizer
 from lmcore.train.precision import WorkingModel
 from lmcore.train.settings import PretrainRequest, TrainConfig
 from lmcore.train.validation import Part, Samples
+
+MIXTURE = "log/mixture.jsonl"
+"""What a run will see of each source, told before it begins."""
+Shares = Mapping[str, float]
 
 
 def pretrain(
@@ -43,9 +48,14 @@ def pretrain(
     tokenizer = Tokenizer.load(request.tokenizer)
     shards = TokenShards(request.shards, tokenizer.digest)
     model = _model(request, tokenizer).to(config.device)
-    training = _training(shards, model.config.context_tokens, config)
+    mixture = config.mixture
+    shares = None if mixture is None else shares_of(mixture, source_streams(shards, "train"))
+    training = _training(shards, shares, model.config.context_tokens, config)
 
     def prepare(journals: Journals, lanes: Lanes) -> Run:
+        if shares:
+            planned = _epochs(training, config.steps * config.batch_size)
+            (request.out / MIXTURE).write_text(json.dumps(planned) + "\n", encoding="utf-8")
         return Run(
             config=config,
             schedule=config.schedule,
@@ -54,7 +64,7 @@ def pretrain(
             working=WorkingModel(model, "fp32" if config.precision == "fp32" else "bf16"),
             optimizer=Optimizer(model, config),
             training=WindowBatches(training, config.batch_size, config.micro_batch_size),
-            validation=_validation(shards, model.config.context_tokens, config),
+            validation=_validation(shards, shares, model.config.context_tokens, config),
             samples=_samples(tokenizer, config),
             lanes=lanes,
             journals=journals,
@@ -90,26 +100,28 @@ def _model(request: PretrainRequest, tokenizer: Tokenizer) -> Transformer:
 
 
 def _training(
-    shards: TokenShards, context_tokens: int, config: TrainConfig
+    shards: TokenShards, shares: Shares | None, context_tokens: int, config: TrainConfig
 ) -> TrainingWindows | MixtureWindows:
-    if config.mixture is None:
+    if shares is None:
         return shards.windows("train", context_tokens, config.seed)
-    return MixtureWindows(source_streams(shards, "train"), config.mixture, context_tokens, config.seed)
+    return MixtureWindows(source_streams(shards, "train"), shares, context_tokens, config.seed)
 
 
-def _validation(shards: TokenShards, context_tokens: int, config: TrainConfig) -> list[Part]:
+def _validation(
+    shards: TokenShards, shares: Shares | None, context_tokens: int, config: TrainConfig
+) -> list[Part]:
     """The held-out text; of a mixture each source's, with the share that it has in the training.
 
     Raises:
         ValueError: a source of the mixture has no held-out text.
     """
     num_tokens = config.validation_tokens
-    if config.mixture is None:
+    if shares is None:
         windows = shards.validation_windows(context_tokens, max_tokens=num_tokens)
         return [Part(HeldOutWindows(windows, config.micro_batch_size))]
     streams = source_streams(shards, "validation")
     parts = []
-    for name, share in normalized(config.mixture).items():
+    for name, share in shares.items():
         if name not in streams:
             raise ValueError(
                 f"mixture: the validation side holds no text of '{name}' to choose the best weights by; "

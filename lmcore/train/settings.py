@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from lmcore.batching.settings import MixtureConfig
 from lmcore.config import Config
 from lmcore.models.settings import TransformerConfig
 from lmcore.runtime import resolve_device, resolve_precision
@@ -94,10 +95,9 @@ class TrainConfig(Descent):
     warmup_steps: int = Field(30, ge=0)
     """Steps over which the learning rate grows from zero to the peak."""
 
-    mixture: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = Field(None, min_length=1)
-    """Shares of the sources in what is learned and in what chooses the best weights, such as
-    {jane_austen: 3, king_james_bible: 1}; sources that are not named are left out. Null takes the text as it
-    is."""
+    mixture: MixtureConfig | None = None
+    """How much comes from each source, such as {weights: {jane_austen: 3, king_james_bible: 1}} or
+    {temperature: 3}; null takes the text as it is."""
 
     validation_tokens: int | None = Field(32_768, ge=1)
     """Tokens of the validation side that each look scores, spread evenly over it; null scores all of it."""

@@ -120,7 +120,18 @@ def test_init_refuses_to_make_a_workspace_twice(own):
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ("train.mixture={my_leters: 1}", "'train.mixture': no source named 'my_leters'. Did you mean"),
+        (
+            "train.mixture={weights: {my_leters: 1}}",
+            "'train.mixture.weights': no source named 'my_leters'. Did you mean 'my_letters'?",
+        ),
+        (
+            "train.mixture={my_letters: 1}",
+            "unknown setting 'train.mixture.my_letters'. Known: temperature, weights",
+        ),
+        (
+            "train.mixture.temperature=0",
+            "'train.mixture.temperature' is 0; input should be greater than or equal to 1",
+        ),
         ("branches.leanings={a: {my_letters: 1}, b: {x: 1}}", "'branches.leanings.b': no source named 'x'"),
         ("branches.leanings={a: {my_letters: 1}, b: {}}", "'branches.leanings.b' is {}"),
         ("branches.leanings={a: {my_letters: 1}, b: {my_letters: -1}}", "should be greater than 0"),

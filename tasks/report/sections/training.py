@@ -12,7 +12,7 @@ from markupsafe import Markup
 from tasks.report.drawing.curves import Points, Series, curve_chart
 from tasks.report.facts import RunFacts, StepFacts
 from tasks.report.judging import fixed
-from tasks.words import duration
+from tasks.words import duration, mixture
 
 BEGINNING = 0.06
 """The share of the steps whose loss does not decide how far the picture reaches."""
@@ -84,6 +84,8 @@ def _cost(step: StepFacts) -> str:
         told.append(f"{tokens:,} tokens")
     if isinstance(epochs := facts.get("epochs"), float):
         told.append(f"{epochs:.2g} epochs")
+    if sources := mixture(facts):
+        told.append(f"of the sources {sources}")
     told.append(duration(step.cost("seconds")))
     return ", ".join(told)
 

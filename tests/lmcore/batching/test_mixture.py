@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streams import Counting
 
-from lmcore.batching.mixture import MixtureWindows, SourceStream, Turns, source_streams
+from lmcore.batching.mixture import MixtureWindows, SourceStream, Turns, shares_of, source_streams
+from lmcore.batching.settings import MixtureConfig
 from lmcore.batching.token_shards import TokenShards
 from lmcore.batching.windows import TrainingWindows
 
@@ -77,6 +78,21 @@ def test_weights_are_shares_whatever_their_sum_and_order():
     assert np.array_equal(
         MixtureWindows(STREAMS, turned, context_tokens=7, seed=0).batch(0, 50), mixture().batch(0, 50)
     )
+
+
+def test_a_temperature_makes_shares_of_roots_of_the_numbers_of_tokens():
+    streams = {"large": Counting(900), "small": Counting(100)}
+    assert shares_of(MixtureConfig(temperature=1), streams) == pytest.approx({"large": 0.9, "small": 0.1})
+    assert shares_of(MixtureConfig(temperature=2), streams) == pytest.approx({"large": 0.75, "small": 0.25})
+    even = shares_of(MixtureConfig(temperature=1e6), streams)
+    assert even == pytest.approx({"large": 0.5, "small": 0.5}, abs=1e-5)
+
+
+def test_weights_name_their_sources():
+    weights = MixtureConfig(weights={"tales": 3, "songs": 1})
+    assert shares_of(weights, STREAMS) == {"songs": 0.25, "tales": 0.75}
+    with pytest.raises(ValueError, match=r"no source named 'tale'. Did you mean 'tales'"):
+        shares_of(MixtureConfig(weights={"tale": 1}), STREAMS)
 
 
 def test_what_was_drawn_is_told_in_tokens_and_epochs():

@@ -1,11 +1,14 @@
 """Runs that start from a model that is there, on text of chosen sources."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lmcore.batching.mixture import source_streams
+from lmcore.batching.token_shards import TokenShards
 from lmcore.lineage import file_digest
 from lmcore.train.loop import Interrupted
 from lmcore.train.pretrain import pretrain
@@ -24,7 +27,7 @@ TRAIN = {
     "device": "cpu",
     "precision": "fp32",
 }
-MIXTURE = {"tales": 3, "songs": 1}
+MIXTURE = {"weights": {"tales": 3, "songs": 1}}
 
 
 def run(shards: Path, tokenizer: Path, out: Path, **changes: Any) -> dict[str, Any]:
@@ -92,7 +95,7 @@ def test_a_mixture_of_one_source_is_training_on_that_source_alone(
         pq.write_table(table.filter(pc.equal(table["source"], "tales")), tmp_path / "corpus" / side.name)
     write_shards(tmp_path / "corpus", small_tokenizer, tmp_path / "shards", ShardsConfig())
     alone = run(tmp_path / "shards", base, tmp_path / "alone", base=base)
-    mixed = run(small_shards, base, tmp_path / "mixed", base=base, mixture={"tales": 0.7})
+    mixed = run(small_shards, base, tmp_path / "mixed", base=base, mixture={"weights": {"tales": 0.7}})
     weights = [file_digest(tmp_path / name / "model.safetensors") for name in ("alone", "mixed")]
     assert weights[0] == weights[1]
     assert mixed["validation_loss"] == alone["validation_loss"]
@@ -100,8 +103,6 @@ def test_a_mixture_of_one_source_is_training_on_that_source_alone(
 
 
 def test_the_sources_of_a_mixture_weigh_in_validation_as_in_training(branch: Path, small_shards: Path):
-    from lmcore.batching.mixture import source_streams
-    from lmcore.batching.token_shards import TokenShards
     from lmcore.batching.windows import ValidationWindows
     from lmcore.interop.hugging_face import load_folder
     from lmcore.train.batch import HeldOutWindows
@@ -117,6 +118,28 @@ def test_the_sources_of_a_mixture_weigh_in_validation_as_in_training(branch: Pat
     assert facts["validation_loss"] == pytest.approx(losses["songs"] / 4 + losses["tales"] * 3 / 4, abs=1e-6)
 
 
+def test_by_temperature_small_sources_are_lifted_in_training_and_validation(
+    tmp_path: Path, small_shards: Path, base: Path
+):
+    def drawn(mixture: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        facts = run(small_shards, base, tmp_path / "out", base=base, mixture=mixture)
+        planned = json.loads((tmp_path / "out" / "log" / "mixture.jsonl").read_text())
+        assert planned == {name: facts[name] for name in planned}
+        weights = (tmp_path / "out" / "model.safetensors").read_bytes()
+        shutil.rmtree(tmp_path / "out")
+        return facts, weights
+
+    streams = source_streams(TokenShards(small_shards), "train")
+    sizes = {name: stream.num_tokens for name, stream in streams.items()}
+    for temperature in (1, 2, 100):
+        facts, weights = drawn({"temperature": temperature})
+        shares = {name: size ** (1 / temperature) for name, size in sizes.items()}
+        expected = 8 * 8 * shares["tales"] / sum(shares.values())
+        assert facts["tales_tokens"] / 16 == pytest.approx(expected, abs=1)
+        assert facts["tales_epochs"] == pytest.approx(facts["tales_tokens"] / sizes["tales"], rel=0.01)
+        assert weights == drawn({"weights": shares})[1]
+
+
 def test_each_source_s_tokens_and_epochs_are_told(branch: Path):
     facts = json.loads((branch / "facts.json").read_text())
     assert facts["songs_tokens"] + facts["tales_tokens"] == facts["tokens"] == 8 * 8 * 16
@@ -128,7 +151,7 @@ def test_each_source_s_tokens_and_epochs_are_told(branch: Path):
 def test_interrupted_and_on_other_threads_it_ends_in_the_same_bytes(
     tmp_path: Path, small_shards: Path, base: Path, branch: Path, step: int
 ):
-    out, turned = tmp_path / "out", dict(reversed(MIXTURE.items()))
+    out, turned = tmp_path / "out", {"weights": {"songs": 1, "tales": 3}}
     with pytest.raises(Interrupted):
         run(small_shards, base, out, base=base, mixture=turned, threads=3, stop_after=step)
     run(small_shards, base, out, base=base, mixture=MIXTURE, threads=2)
@@ -139,9 +162,15 @@ def test_interrupted_and_on_other_threads_it_ends_in_the_same_bytes(
     ("changes", "complaint"),
     [
         ({"model": MODEL | {"num_layers": 3}}, "has num_layers 2, the model's settings say 3; leave"),
-        ({"mixture": {"tale": 1}}, r"no source named 'tale'. Did you mean 'tales'\? Known: songs, tales"),
-        ({"mixture": {"tales": 0}}, "greater than 0"),
-        ({"mixture": {}}, "at least 1 item"),
+        (
+            {"mixture": {"weights": {"tale": 1}}},
+            r"no source named 'tale'. Did you mean 'tales'\? Known: songs, tales",
+        ),
+        ({"mixture": {"weights": {"tales": 0}}}, "greater than 0"),
+        ({"mixture": {"weights": {}}}, "at least 1 item"),
+        ({"mixture": {}}, "neither of weights and temperature given; set one, such as"),
+        ({"mixture": {"weights": {"tales": 1}, "temperature": 2}}, "both of weights and temperature given"),
+        ({"mixture": {"temperature": 0.5}}, "greater than or equal to 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(
