@@ -6,7 +6,6 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -101,11 +100,8 @@ def encode_documents(
     encoder: Tokenizer, texts: list[str], dtype: np.dtype[Any]
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """All documents' tokens in one row, each with its end-of-text token, and how many each has, (N,)."""
-    encoded = encoder.encode_batch(texts)
-    end = (encoder.eos_id,)
-    lengths = np.fromiter((len(ids) + 1 for ids in encoded), dtype=np.int64, count=len(encoded))
-    row = chain.from_iterable(chain.from_iterable((ids, end) for ids in encoded))
-    return np.fromiter(row, dtype=dtype, count=int(lengths.sum())), lengths
+    row, lengths = encoder.encode_documents(texts)
+    return row.astype(dtype), lengths
 
 
 def _spans(

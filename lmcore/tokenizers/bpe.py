@@ -7,35 +7,15 @@ merged first; among pairs that occur equally often the one with the smaller ids.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from lmcore.tokenizers import patterns
 from lmcore.tokenizers.control import CONTROL_TOKENS
 from lmcore.tokenizers.settings import TokenizerConfig
 from lmcore.tokenizers.tokenizer import TokenizerError
-
-_WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}DIGITS"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-
-
-def _split_by(pattern: str) -> Any:
-    return pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(pattern), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-
-
-PRE_TOKENIZERS: dict[str, Callable[[], Any]] = {
-    "gpt2": lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
-    "llama3": lambda: _split_by(_WORDS.replace("DIGITS", "{1,3}")),
-    "qwen2": lambda: _split_by(_WORDS.replace("DIGITS", "")),
-}
 
 
 def train(texts: Iterator[str], config: TokenizerConfig) -> dict[str, Any]:
@@ -47,7 +27,7 @@ def train(texts: Iterator[str], config: TokenizerConfig) -> dict[str, Any]:
         TokenizerError: the texts run out of pairs to merge before the vocabulary is full.
     """
     backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = PRE_TOKENIZERS[config.pre_tokenizer]()
+    backend.pre_tokenizer = patterns.pre_tokenizer(config.pre_tokenizer)
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size,

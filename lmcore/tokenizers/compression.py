@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +53,15 @@ def measure_compression(
     done, total = 0, sum(count_documents(corpus, side) for side in SIDES)
     for side in SIDES:
         for batch in read_batches(corpus, side, ("source", "text")):
-            encoded = tokenizer.encode_batch(batch["text"])
-            for source, text, ids in zip(batch["source"], batch["text"], encoded, strict=True):
-                tallies[side][source].add(text, len(ids))
+            row, lengths = tokenizer.encode_documents(batch["text"])
+            for source, text, length in zip(batch["source"], batch["text"], lengths.tolist(), strict=True):
+                tallies[side][source].add(text, length - 1)  # without the end of text
             if side == "train":
-                used[np.fromiter(chain.from_iterable(encoded), dtype=np.int64)] = True
-            done += len(encoded)
+                used[row] = True
+            done += len(lengths)
             if progress:
                 progress(done, total)
+    used[list(tokenizer.control_ids.values())] = False
     learned = tokenizer.vocab_size - len(tokenizer.control_ids)
     return {
         "vocab_size": tokenizer.vocab_size,

@@ -17,7 +17,7 @@ class TokenizerConfig(Config):
 
     vocab_size: int = Field(4096, ge=SMALLEST_VOCABULARY, le=1_000_000)
     """Tokens in all: the control tokens, the 256 bytes, and one for each merge that is learned."""
-    pre_tokenizer: Literal["gpt2", "llama3", "qwen2"] = "gpt2"
+    pre_tokenizer: Literal["gpt2", "gpt4", "llama3", "qwen2"] = "gpt2"
     """Where text may be cut into words before merging; each is a rule that llama.cpp knows by name."""
     min_frequency: int = Field(2, ge=1)
     """A pair of tokens seen fewer times than this is never merged."""

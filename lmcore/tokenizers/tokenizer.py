@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from lmcore.lineage import digest_of
+from lmcore.tokenizers.encoder import PieceEncoder
 
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -43,6 +45,7 @@ class Tokenizer:
         """The control tokens by name; `encode` never gives one of these ids."""
         self.eos_id: int = self.control_id(eos_token)
         self.pad_id: int = self.control_id(pad_token) if pad_token else self.eos_id
+        self._pieces = PieceEncoder(document, self.eos_id) if PieceEncoder.is_known(document) else None
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -92,6 +95,22 @@ class Tokenizer:
             _refuse_surrogates(texts)
             raise
         return [encoding.ids for encoding in encoded]
+
+    def encode_documents(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All documents' ids in one row, each with its end-of-text token, and how many each has, (N,).
+
+        Many times faster than `encode_batch` where text repeats its words, with the same ids. Safe to call
+        from several threads.
+        """
+        if self._pieces:
+            try:
+                return self._pieces.encode(texts)
+            except UnicodeEncodeError:
+                _refuse_surrogates(texts)
+        encoded = self.encode_batch(texts)
+        lengths = np.fromiter((len(ids) + 1 for ids in encoded), dtype=np.int64, count=len(encoded))
+        row = chain.from_iterable(chain.from_iterable((ids, (self.eos_id,)) for ids in encoded))
+        return np.fromiter(row, dtype=np.int64, count=int(lengths.sum())), lengths
 
     def decode(self, ids: Iterable[int], *, keep_control: bool = False) -> str:
         """The text that ids spell; control tokens are left out, or spelled by name on demand.

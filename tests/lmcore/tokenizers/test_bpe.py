@@ -5,8 +5,9 @@ from itertools import pairwise
 import pytest
 from tokenizers import pre_tokenizers
 
-from lmcore.tokenizers.bpe import PRE_TOKENIZERS, train
+from lmcore.tokenizers.bpe import train
 from lmcore.tokenizers.control import CONTROL_TOKENS
+from lmcore.tokenizers.patterns import PATTERNS, pre_tokenizer
 from lmcore.tokenizers.settings import SMALLEST_VOCABULARY, TokenizerConfig
 from lmcore.tokenizers.tokenizer import Tokenizer, TokenizerError
 
@@ -84,25 +85,26 @@ def test_a_corpus_too_small_for_the_vocabulary_is_refused_with_the_size_reached(
         train(iter(TEXTBOOK), config)
 
 
-@pytest.mark.parametrize("pre_tokenizer", sorted(PRE_TOKENIZERS))
-def test_a_text_that_spells_control_tokens_all_the_time_teaches_no_control_token(pre_tokenizer):
+@pytest.mark.parametrize("rule", sorted(PATTERNS))
+def test_a_text_that_spells_control_tokens_all_the_time_teaches_no_control_token(rule):
     texts = [f"{name} said {name}" for name in CONTROL_TOKENS] * 50
-    config = TokenizerConfig(vocab_size=SMALLEST_VOCABULARY + 20, pre_tokenizer=pre_tokenizer)
+    config = TokenizerConfig(vocab_size=SMALLEST_VOCABULARY + 20, pre_tokenizer=rule)
     tokenizer = Tokenizer(train(iter(texts), config), CONTROL_TOKENS[0])
     assert not set(tokenizer.encode("".join(texts))) & set(tokenizer.control_ids.values())
     assert tokenizer.decode(tokenizer.encode(texts[0])) == texts[0]
 
 
 @pytest.mark.parametrize(
-    ("pre_tokenizer", "pieces"),
+    ("rule", "pieces"),
     [
         ("gpt2", ["It", "'s", "Ġ2024", ",", "ĠI", "'", "M", "Ġhere", "ĊĊĠ", "Ġx"]),
+        ("gpt4", ["It", "'s", "Ġ", "202", "4", ",", "ĠI", "'M", "Ġhere", "ĊĊ", "Ġ", "Ġx"]),
         ("llama3", ["It", "'s", "Ġ", "202", "4", ",", "ĠI", "'M", "Ġhere", "ĊĊ", "Ġ", "Ġx"]),
         ("qwen2", ["It", "'s", "Ġ", "2", "0", "2", "4", ",", "ĠI", "'M", "Ġhere", "ĊĊ", "Ġ", "Ġx"]),
     ],
 )
-def test_each_pre_tokenizer_cuts_words_as_its_family_does(pre_tokenizer, pieces):
-    cut = PRE_TOKENIZERS[pre_tokenizer]().pre_tokenize_str("It's 2024, I'M here\n\n  x")
+def test_each_rule_cuts_words_as_its_family_does(rule, pieces):
+    cut = pre_tokenizer(rule).pre_tokenize_str("It's 2024, I'M here\n\n  x")
     assert [piece for piece, _ in cut] == pieces
 
 
