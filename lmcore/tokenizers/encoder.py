@@ -16,7 +16,8 @@ import tokenizers
 from numpy.typing import NDArray
 
 from lmcore.tokenizers import patterns
-from lmcore.tokenizers.piece_table import PieceTable, distinct, grown, take
+from lmcore.tokenizers.key_table import grown
+from lmcore.tokenizers.piece_table import PieceTable, distinct, take
 from lmcore.tokenizers.pieces import PADDING, PART_END, TEXT_END, Pieces, cut
 
 MEMORY_BYTES = 128_000_000

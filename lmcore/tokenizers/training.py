@@ -29,10 +29,10 @@ def train_tokenizer(
         TokenizerError: the train side is too small for the vocabulary.
         ValueError: `corpus` is no corpus folder, or its train side is empty.
     """
-    share = config.sample_bytes / max(_text_bytes(corpus), 1)
+    num_bytes = _text_bytes(corpus)
     seen = _Seen()
-    document = train(seen.count(_sample(corpus, share)), config)
     out.mkdir(parents=True, exist_ok=True)
+    document = train(seen.count(_sample(corpus, (config.sample_bytes or num_bytes) / num_bytes)), config, out)
     _write_folder(document, out)
     tokenizer = Tokenizer.load(out)
     compression = measure_compression(corpus, tokenizer, progress)
