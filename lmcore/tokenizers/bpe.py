@@ -64,9 +64,8 @@ def _document(merged: Merged, config: TokenizerConfig) -> dict[str, Any]:
 
 
 def _check(merged: Merged, config: TokenizerConfig) -> None:
-    if forged := {merged.tokens[left] + merged.tokens[right] for left, right in merged.merges} & {
-        name.encode() for name in CONTROL_TOKENS
-    }:
+    names = {name.encode() for name in CONTROL_TOKENS}
+    if forged := names.intersection(merged.tokens[len(names) :]):
         raise TokenizerError(
             f"the corpus spells {min(forged).decode()} so often that it was learned as a word: "
             "remove it from the text"

@@ -34,24 +34,18 @@ class Merged(NamedTuple):
 def learn(stream: Stream, tokens: Sequence[bytes], vocab_size: int, min_frequency: int) -> Merged:
     """Merge until the vocabulary is full or no pair occurs often enough.
 
-    A merge that spells one of the given tokens, as a reserved one, takes its id.
-
     Args:
         stream: the pieces in ids of `tokens`; it is used up.
         tokens: what the first ids spell.
     """
     spelled = list(tokens)
-    ids = {token: number for number, token in enumerate(spelled)}
     pairs = _Pairs(stream, max(min_frequency, 1))
     merges: list[tuple[int, int]] = []
     while len(spelled) < vocab_size and (best := pairs.next()):
         left, right, cells = best
-        token = spelled[left] + spelled[right]
-        number = ids.setdefault(token, len(spelled))
-        if number == len(spelled):
-            spelled.append(token)
+        pairs.merge(left, right, len(spelled), cells)
+        spelled.append(spelled[left] + spelled[right])
         merges.append((left, right))
-        pairs.merge(left, right, number, cells)
     return Merged(spelled, merges)
 
 
