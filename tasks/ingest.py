@@ -10,6 +10,7 @@ from typing import Any
 from lmcore.config import SettingsError, canonical, did_you_mean
 from lmcore.corpus.settings import ReaderPart, Source, SourceChoice
 from lmcore.lineage import Facts, content_digest, digest_of
+from lmcore.runtime import usable_cores
 from tasks.artifacts import RawDocuments, SourceFiles
 from tasks.engine.proof import digests_of
 from tasks.engine.session import Session
@@ -19,7 +20,14 @@ from tasks.engine.workspace import Workspace
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = arguments["files"].size
-    return Forecast(seconds=0.2 + size / 6e6, memory=4e7 + 3 * size, disk=size)
+    cores = min(_cores(arguments), usable_cores())
+    return Forecast(seconds=0.2 + size / 2e7 / cores, memory=1.5e8 * cores, disk=2 * size)
+
+
+def _cores(arguments: Mapping[str, Any]) -> int:
+    from lmcore.corpus.ingest import cores_for
+
+    return cores_for(arguments["files"].size)
 
 
 def _reads(arguments: Mapping[str, Any]) -> list[Path | str]:
@@ -33,20 +41,21 @@ def _reads(arguments: Mapping[str, Any]) -> list[Path | str]:
     ]
 
 
-@step(makes=RawDocuments, forecast=_forecast, ignores=("source", "root"), reads=_reads)
+@step(makes=RawDocuments, forecast=_forecast, ignores=("source", "root"), cores=_cores, reads=_reads)
 def ingest_source(
     build: Build,
     files: SourceFiles,
     reader: ReaderPart,
+    max_document_bytes: int,
     source_name: str,
     source: Source,
     root: str,
     *,
     name: str,
 ) -> Facts:
-    """Read a source's files into documents; unreadable ones are kept apart with the reason.
+    """Read a source's files into documents; what cannot be read is kept apart with place and reason.
 
-    Of the description only the reader shapes the documents, so only the reader stands in the key.
+    Of the description only the reader and the limit shape the documents, so only they stand in the key.
 
     Raises:
         SettingsError: somebody changed a file since its digest was taken for the key.
@@ -54,7 +63,10 @@ def ingest_source(
     from lmcore.corpus.ingest import read_source
 
     paths = [Path(file) for file in files.files]
-    facts = read_source(source, source_name, paths, Path(root), build.folder, build.progress)
+    facts = read_source(
+        source, source_name, paths, Path(root), build.folder, build.progress,
+        digests=files.files, kept=build.pieces, cores=build.cores, say=build.say,
+    )  # fmt: skip
     now = digests_of(Workspace(build.workspace_root), Path(root), list(files.files))
     for file, digest in files.files.items():
         if now[file] != digest:
@@ -71,14 +83,17 @@ def ingest(choice: SourceChoice) -> Any:
     session: Session = current().session
     source, files, root = find_source(session.workspace, choice, in_full=session.verify)
     name = choice.name if choice.files is None else f"{choice.name}-{digest_of(choice.files)[:6]}"
-    return ingest_source.submit(files, source.reader, choice.name, source, str(root), name=name)
+    return ingest_source.submit(
+        files, source.reader, source.max_document_bytes, choice.name, source, str(root), name=name
+    )
 
 
 def find_source(
     workspace: Workspace, choice: SourceChoice, *, in_full: bool = False
 ) -> tuple[Source, SourceFiles, Path]:
     """A source's description, its chosen files by digest, and the folder that they lie in."""
-    from lmcore.corpus.ingest import check_files, find_files, root_of
+    from lmcore.corpus.ingest import check_files
+    from lmcore.corpus.sources import find_files, root_of
 
     source, folder = _describe(workspace, choice)
     paths = find_files(source, folder, choice)
@@ -116,7 +131,7 @@ def _wanted(
 
 def _describe(workspace: Workspace, choice: SourceChoice) -> tuple[Source, Path]:
     """A source's description, and the folder from which its `path` is meant."""
-    from lmcore.corpus.ingest import load_source
+    from lmcore.corpus.sources import load_source
 
     if choice.source:
         return choice.source, workspace.root
@@ -132,8 +147,8 @@ def _describe(workspace: Workspace, choice: SourceChoice) -> tuple[Source, Path]
 
 
 def _check_once(workspace: Workspace, files: SourceFiles, source: Source, check: Any) -> None:
-    """Whether files read at all depends on their bytes and the reader alone: ask once for both."""
-    question = f"{files.digest} {digest_of(canonical(source.reader))}"
+    """Whether files read at all depends on their bytes and the settings alone: ask once for both."""
+    question = f"{files.digest} {digest_of([canonical(source.reader), source.max_document_bytes])}"
     marker = workspace.private / "readable" / hashlib.sha256(question.encode()).hexdigest()[:24]
     if not marker.exists():
         check()

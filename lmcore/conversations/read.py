@@ -5,7 +5,7 @@
     {"instruction": "...", "input": "...", "output": "..."}       input may be left out
     {"question": "...", "answer": "..."}
 
-Other fields of a line are passed over. `.gz` is unpacked.
+Other fields of a line are passed over. A packed file is unpacked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from lmcore.chat.conversation import Conversation
 from lmcore.config import explain
-from lmcore.corpus.readers import DAMAGED, UnreadableFileError, open_plain, unreadable
+from lmcore.corpus.inputs import InputFile, UnreadableFileError
 
 FORMS = (("prompt", "completion"), ("instruction", "output"), ("question", "answer"))
 EXPECTED = "messages, or " + ", or ".join(" and ".join(form) for form in FORMS)
@@ -34,15 +34,11 @@ def read_conversations(path: Path, system: str | None = None) -> Iterator[Conver
     Raises:
         UnreadableFileError: the file cannot be read, or a line is no conversation; names file and line.
     """
-    try:
-        with open_plain(path) as stream:
-            for number, line in enumerate(stream, start=1):
-                if number == 1:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
-                if line.strip():
-                    yield _conversation(line, system, f"{path}, line {number}")
-    except DAMAGED as error:
-        raise unreadable(path, error) from None
+    for number, _, line in InputFile(path).lines():
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if line.strip():
+            yield _conversation(line, system, f"{path}, line {number}")
 
 
 def _conversation(line: bytes, system: str | None, where: str) -> Conversation:
@@ -50,19 +46,19 @@ def _conversation(line: bytes, system: str | None, where: str) -> Conversation:
         record = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise UnreadableFileError(
-            f"{where}: byte {line[error.start]:#04x} is not UTF-8; convert the file"
+            where, f"byte {line[error.start]:#04x} is not UTF-8; convert the file"
         ) from None
     except (json.JSONDecodeError, RecursionError):
-        raise UnreadableFileError(f"{where}: not JSON; expected one object a line") from None
+        raise UnreadableFileError(where, "not JSON; expected one object a line") from None
     if not isinstance(record, dict):
-        raise UnreadableFileError(f"{where}: {type(record).__name__}, expected an object with {EXPECTED}")
+        raise UnreadableFileError(where, f"{type(record).__name__}, expected an object with {EXPECTED}")
     messages = _messages(record, where)
     if system and isinstance(messages, list) and messages and _role(messages[0]) != "system":
         messages = [{"role": "system", "content": system}, *messages]
     try:
         conversation = Conversation.model_validate({"messages": messages})
     except ValidationError as error:
-        raise UnreadableFileError(f"{where}: {explain(error, Conversation)}") from None
+        raise UnreadableFileError(where, explain(error, Conversation)) from None
     _check(conversation, where)
     return conversation
 
@@ -81,7 +77,7 @@ def _messages(record: dict[str, Any], where: str) -> Any:
                 asked = f"{asked}\n\n{record['input']}"
             return [{"role": "user", "content": asked}, {"role": "assistant", "content": record[answer]}]
     there = ", ".join(sorted(map(str, record))) or "no field"
-    raise UnreadableFileError(f"{where}: has {there}; expected {EXPECTED}")
+    raise UnreadableFileError(where, f"has {there}; expected {EXPECTED}")
 
 
 def _role(message: Any) -> Any:
@@ -92,14 +88,14 @@ def _check(conversation: Conversation, where: str) -> None:
     last = conversation.messages[-1]
     if last.role != "assistant" or len(conversation.messages) < 2:
         raise UnreadableFileError(
-            f"{where}: ends with '{last.role}'; expected an answer from 'assistant' at the end"
+            where, f"ends with '{last.role}'; expected an answer from 'assistant' at the end"
         )
     for number, message in enumerate(conversation.messages, start=1):
         if not message.content.strip():
-            raise UnreadableFileError(f"{where}: message {number} ('{message.role}') is empty; expected text")
+            raise UnreadableFileError(where, f"message {number} ('{message.role}') is empty; expected text")
         try:
             message.content.encode("utf-8")
         except UnicodeEncodeError:
             raise UnreadableFileError(
-                f"{where}: message {number} holds half of a surrogate pair; export the file anew as UTF-8"
+                where, f"message {number} holds half of a surrogate pair; export the file anew as UTF-8"
             ) from None

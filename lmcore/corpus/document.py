@@ -61,6 +61,8 @@ class Rejected(Document):
     threshold: float | None = None
     reason: str = ""
     """The same in words."""
+    offset: int | None = None
+    """The byte of the unpacked file at which the trouble begins, where a record could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +240,9 @@ def join(parts: Iterable[Path], out: Path) -> int:
 
 
 def schema_of(record: type[Any]) -> pa.Schema:
-    """The Arrow schema of a record: text, 64-bit integers, 64-bit floats that may be missing."""
+    """The Arrow schema of a record: text, 64-bit integers and floats."""
     import pyarrow as pa
 
-    kinds = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "float | None": pa.float64()}
-    return pa.schema([pa.field(field.name, kinds[str(field.type)]) for field in fields(record)])
+    kinds = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
+    named = {field.name: str(field.type).removesuffix(" | None") for field in fields(record)}
+    return pa.schema([pa.field(name, kinds[kind]) for name, kind in named.items()])

@@ -57,6 +57,8 @@ class Pieces:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.num_made = self.num_reused = 0
+        self.found: set[str] = set()
+        """Keys of those that were there already when they were asked for."""
 
     def find(self, key: str) -> Path | None:
         """The piece, if it is there and its bytes are those that were written."""
@@ -126,6 +128,7 @@ def make_pieces(
     total, done = sum(job.size for job in jobs), 0
     found = {job.key: pieces.find(job.key) for job in jobs}
     missing = sum(job.size for job in jobs if found[job.key] is None)
+    pieces.found |= {key for key, path in found.items() if path}
     pieces.num_reused += sum(path is not None for path in found.values())
     pieces.num_made += sum(path is None for path in found.values())
     if progress and total:

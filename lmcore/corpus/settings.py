@@ -72,6 +72,8 @@ class Source(Config):
     """Patterns of the files that count, relative to the source's folder (or to `path`)."""
     path: str | None = None
     """A folder elsewhere that holds the files: absolute, from `~`, or relative to the source's folder."""
+    max_document_bytes: int = Field(default=20_000_000, ge=1)
+    """Longer documents are quarantined: nobody writes them, and a line of that length is damage."""
 
     _is_inside = field_validator("files")(lambda patterns: _check_patterns(patterns))
 

@@ -136,7 +136,7 @@ def sources_in_record(record: Path) -> Iterator[SourceFiles]:
 
 def root_of_source(workspace: Workspace, source: SourceFiles) -> Path:
     """The folder in which a source's files lie; one in `data/sources` may say that it is elsewhere."""
-    from lmcore.corpus.ingest import DESCRIPTION, load_source, root_of
+    from lmcore.corpus.sources import DESCRIPTION, load_source, root_of
 
     folder = workspace.path(source.address)
     if folder.parent == workspace.sources and (folder / DESCRIPTION).is_file():

@@ -87,7 +87,9 @@ def _ignored(step: Step[Any, Any], given: Mapping[str, Any], roots: Roots) -> di
         ignored["root"] = str(roots[files.address, files.digest])
     if "source" in step.ignores and isinstance(files, SourceFiles):
         about = {"title": files.name, "origin": files.address, "licence": files.licence or "unknown"}
-        ignored["source"] = Source(**about, reader=given["reader"])
+        ignored["source"] = Source(
+            **about, reader=given["reader"], max_document_bytes=given["max_document_bytes"]
+        )
     if "roots" in step.ignores:
         ignored["roots"] = [str(roots[each.address, each.digest]) for each in given["own"]]
     return ignored

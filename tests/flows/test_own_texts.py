@@ -79,11 +79,11 @@ def test_the_command_in_the_readme_writes_a_file_that_works(own, letters):
     ("change", "message"),
     [
         (lambda folder: [file.unlink() for file in folder.iterdir()], "no file"),
-        (lambda folder: (folder / "letter_03.txt").write_bytes(b"abc\xff\xfe\x00"), "letter_03.txt"),
-        (lambda folder: (folder / "letter_05.txt").write_bytes(b""), "letter_05.txt"),
+        (lambda folder: [file.write_bytes(b"abc\xff\xfe\x00") for file in folder.iterdir()], "letter_00.txt"),
+        (lambda folder: [file.write_bytes(b"") for file in folder.iterdir()], "letter_00.txt"),
         (lambda folder: folder.rename(folder.with_name("gone")), "no such folder"),
     ],
-    ids=["empty folder", "binary file", "empty file", "missing folder"],
+    ids=["empty folder", "binary files", "empty files", "missing folder"],
 )
 def test_texts_that_cannot_be_read_are_refused_before_any_work(own, letters, change, message):
     change(letters)
@@ -91,6 +91,17 @@ def test_texts_that_cannot_be_read_are_refused_before_any_work(own, letters, cha
     assert message in output
     assert len(output.strip().splitlines()) == 1
     assert not (own.workspace / "data" / "raw").exists()
+
+
+def test_texts_of_which_some_cannot_be_read_are_quarantined_and_the_next_run_reads_only_what_is_new(
+    own, letters
+):
+    (letters / "letter_03.txt").write_bytes(b"abc\xff\xfe\x00")
+    (letters / "letter_05.txt").write_bytes(b"")
+    output = own("prepare_corpus", "my_letters", **WITHOUT_SERVER)
+    assert "2 records could not be read, 2 of them whole files: 1 empty_file, 1 not_utf8" in output
+    (letters / "letter_12.txt").write_text((letters / "letter_11.txt").read_text()[::-1])
+    assert "ingest_source my_letters" in own("prepare_corpus", "my_letters", **WITHOUT_SERVER)
 
 
 def test_a_field_that_a_table_does_not_have_is_refused_with_those_that_it_has(own, letters):

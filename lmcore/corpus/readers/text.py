@@ -1,56 +1,128 @@
-"""Plain text, one document a file or one a heading; `.gz` is unpacked."""
+"""Plain text, one document a file or one a heading."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from lmcore.corpus.readers import Draft, UnreadableFileError, bad_byte, read_bytes, readers
+from lmcore.corpus.encodings import decode, encoding_of
+from lmcore.corpus.inputs import InputFile, UnreadableFileError, excerpt_of
+from lmcore.corpus.ranges import cut_after, measured
+from lmcore.corpus.readers import Cuts, Draft, cutters, long_draft, readers
+from lmcore.corpus.unpacking import stem_of
+
+_BLANK_START = re.compile(r"(?:[^\S\n]*\n)*")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+Encoding = Literal["utf-8", "auto"]
 
 
 @readers.register
-def text(file: Path, *, heading: str | None = None, is_wrapped: bool = False) -> Iterator[Draft]:
+def text(
+    file: InputFile, *, heading: str | None = None, is_wrapped: bool = False, encoding: Encoding = "utf-8"
+) -> Iterator[Draft]:
     """One document a file, or one for each line that the `heading` pattern matches as a whole.
 
     Text in front of the first heading is a document of its own, called as the file is. Where lines were
     broken to fit a page (`is_wrapped`), the lines of a paragraph become one; indented lines (verse, letter
-    heads, signatures) stay lines.
+    heads, signatures) stay lines. With `encoding: auto`, what is not UTF-8 is guessed from the bytes.
 
     Raises:
-        UnreadableFileError: the bytes are not UTF-8 text, or no line is a heading.
+        UnreadableFileError: the bytes are not text, or no line is a heading.
     """
-    lines = _decode(file).split("\n")
-    starts = [0]
     if heading is not None:
-        is_heading = re.compile(heading).fullmatch
-        found = [number for number, line in enumerate(lines) if is_heading(line.strip())]
-        if not found:
-            raise UnreadableFileError(
-                f"{file}: no line is a heading like {heading!r}; mend the reader's heading"
-            )
-        starts = found if not any(line.strip() for line in lines[: found[0]]) else [0, *found]
-    stem = file.name.removesuffix(".gz").rpartition(".")[0] or file.name
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        start += next((skipped for skipped, line in enumerate(lines[start:end]) if line.strip()), 0)
-        is_headed = heading is not None and is_heading(lines[start].strip())
-        body = _unwrap(lines[start:end]) if is_wrapped else lines[start:end]
-        yield Draft(start + 1, lines[start].strip() if is_headed else stem, "\n".join(body).strip("\n"))
+        yield from _by_heading(file, re.compile(heading).fullmatch, heading, is_wrapped, encoding)
+        return
+    content = decode(file, file.read(), encoding).replace("\r\n", "\n").replace("\r", "\n")
+    start = _BLANK_START.match(content)
+    assert start
+    line = content.count("\n", 0, start.end()) + 1
+    body = content[start.end() :]
+    body = "\n".join(_unwrap(body.split("\n"))) if is_wrapped else body
+    yield Draft(line if body.strip() else 1, stem_of(file.path), body.strip("\n"))
 
 
-def _decode(file: Path) -> str:
-    data = read_bytes(file)
-    if not data:
+@cutters.register("text")
+def cut(
+    file: Path, size: int, heading: str | None = None, encoding: str = "utf-8", **_: object
+) -> Cuts | None:
+    """In front of headings; a file without any is one document."""
+    if heading is None or encoding != "utf-8":
+        return None
+    is_heading = re.compile(heading).fullmatch
+    starts = cut_after(file, size, lambda line: bool(is_heading(line.decode("utf-8", "replace").strip())))
+    return measured(file, starts, None)
+
+
+@dataclass
+class _Section:
+    """The lines from one heading to the next."""
+
+    line: int
+    offset: int
+    is_headed: bool = False
+    lines: list[str] = field(default_factory=list)
+    size: int = 0
+    problem: str = ""
+    trouble_at: int = 0
+
+    def add(self, line: str, longest: int) -> None:
+        self.size += len(line) + 1
+        if self.size <= longest:
+            self.lines.append(line)
+
+    def draft(self, file: InputFile, is_wrapped: bool) -> Draft:
+        blank = next((number for number, line in enumerate(self.lines) if line.strip()), 0)
+        title = self.lines[blank].strip() if self.is_headed else stem_of(file.path)
+        line = self.line + blank
+        if self.size > file.longest:
+            return long_draft(file, line, self.offset, "\n".join(self.lines[:100]))._replace(title=title)
+        body = self.lines[blank:]
+        content = "\n".join(_unwrap(body) if is_wrapped else body).strip("\n")
+        if self.problem:
+            return Draft(line, title, excerpt_of(content), self.problem, "not_utf8", self.trouble_at)
+        return Draft(line, title, content)
+
+
+def _by_heading(
+    file: InputFile, is_heading: Callable[[str], object], heading: str, is_wrapped: bool, encoding: Encoding
+) -> Iterator[Draft]:
+    section, number, found = _Section(1, file.start), 0, False
+    codec = encoding_of(file, encoding)
+    for _, offset, raw in file.lines():
+        line, problem, at = _decoded(raw, offset, codec)
+        for part in _LINE_END.split(line.removesuffix("\n").removesuffix("\r")):
+            number += 1
+            if is_heading(part.strip()):
+                if found or any(each.strip() for each in section.lines):
+                    yield section.draft(file, is_wrapped)
+                section, found = _Section(number, offset, is_headed=True), True
+            section.add(part, file.longest)
+        if problem and not section.problem:
+            section.problem, section.trouble_at = problem, at
+        if len(raw) > file.longest:
+            section.size = len(raw)
+    if not found and not file.is_cut:
+        reason = f"no line is a heading like {heading!r}; mend the reader's heading"
         raise UnreadableFileError(
-            f"{file}: the file is empty; fill it, or leave it out of the source's files"
+            file.path, reason, "no_heading", 0, excerpt_of("\n".join(section.lines[:100]))
         )
-    offset = bad_byte(data)
-    if offset is not None:
-        raise UnreadableFileError(
-            f"{file}: byte {data[offset]:#04x} at offset {offset} is not UTF-8 text; "
-            "convert the file to UTF-8, or leave it out of the source's files"
-        )
-    return data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    yield section.draft(file, is_wrapped)
+
+
+def _decoded(raw: bytes, offset: int, codec: str) -> tuple[str, str, int]:
+    """A line as text, what is wrong with it, and at which byte."""
+    if offset == 0:
+        raw = raw.removeprefix(b"\xef\xbb\xbf")
+    try:
+        line, at = raw.decode(codec), raw.find(b"\0")
+    except UnicodeDecodeError as error:
+        line, at = raw.decode(codec, "replace"), error.start
+    if at < 0:
+        return line, "", 0
+    return line, f"byte {raw[at]:#04x} at offset {offset + at} is not UTF-8 text", offset + at
 
 
 def _unwrap(lines: list[str]) -> list[str]:

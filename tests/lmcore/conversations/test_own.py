@@ -119,7 +119,7 @@ def test_two_exercises_of_one_name_and_empty_files_are_refused(empty, tmp_path):
     second = write_own(tmp_path / "other" / "a.jsonl", [{"prompt": "c", "completion": "d"}])
     with pytest.raises(ValueError, match="two exercises are called 'a'; rename"):
         write_conversations(empty, [first, second], tmp_path / "out", SHARES)
-    with pytest.raises(ValueError, match="no conversation in it"):
+    with pytest.raises(ValueError, match="the file is empty"):
         write_conversations(empty, [write_own(tmp_path / "none.jsonl", [])], tmp_path / "out", SHARES)
     assert not (tmp_path / "out").exists()
 

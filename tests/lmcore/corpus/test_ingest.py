@@ -10,9 +10,10 @@ import pytest
 
 from lmcore.config import SettingsError
 from lmcore.corpus.document import Document, Rejected, digest_of, read
-from lmcore.corpus.ingest import check_files, find_files, list_files, load_source, read_source, root_of
-from lmcore.corpus.readers import UnreadableFileError
+from lmcore.corpus.ingest import check_files, read_source
+from lmcore.corpus.inputs import UnreadableFileError
 from lmcore.corpus.settings import Source, SourceChoice
+from lmcore.corpus.sources import find_files, load_source, root_of
 
 NewFolder = Callable[[str], Path]
 
@@ -77,7 +78,7 @@ def test_a_path_may_be_absolute_or_from_home_or_relative(tmp_path: Path, monkeyp
     for path in (str(tmp_path / "mine"), "~/mine", "../../mine"):
         chosen = source(path=path)
         assert root_of(chosen, folder).resolve() == tmp_path / "mine"
-        assert names(list_files(chosen, folder)) == ["README.md"]
+        assert names(find_files(chosen, folder)) == ["README.md"]
 
 
 def test_folders_and_files_that_cannot_be_are_refused_in_one_line(tmp_path: Path):
@@ -86,7 +87,6 @@ def test_folders_and_files_that_cannot_be_are_refused_in_one_line(tmp_path: Path
         r"missing: no such folder \(`path` in .*source\.yaml\)": source(path="missing"),
         r"full\.txt: a file; name its folder": source(path="full.txt"),
         r"no file matches \*\.json; there is empty\.txt, full\.txt": source(files=["*.json"]),
-        r"empty\.txt: the file is empty; fill it, or leave it out": source(),
     }
     for says, wrong in expected.items():
         with pytest.raises(UnreadableFileError, match=says) as error:
@@ -108,14 +108,26 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path):
         find_files(source(), tmp_path)
 
 
-def test_listing_proves_that_each_file_can_be_read_before_work_starts(tmp_path: Path):
-    fill(tmp_path, {"a.txt": "fine", "b.txt": b"caf\xe9"})
-    assert names(find_files(source(), tmp_path)) == ["a.txt", "b.txt"]
-    with pytest.raises(UnreadableFileError, match=r"b\.txt: byte 0xe9 at offset 3 is not UTF-8"):
-        list_files(source(), tmp_path)
-    table = fill(tmp_path / "table", {"rows.jsonl": '{"content": "x"}\n'})
-    with pytest.raises(UnreadableFileError, match="no field 'text'; found content"):
-        check_files(source(reader="jsonl"), [Path("rows.jsonl")], table)
+def test_settings_that_fit_no_file_are_refused_and_damage_of_some_files_is_not(tmp_path: Path):
+    fill(tmp_path, {"a.txt": b"caf\xe9", "b.txt": b"", "c.txt": "fine"})
+    check_files(source(), find_files(source(), tmp_path), tmp_path)
+    with pytest.raises(UnreadableFileError, match=r"a\.txt: byte 0xe9 at offset 3 is not UTF-8"):
+        check_files(source(), [Path("a.txt"), Path("b.txt")], tmp_path)
+    fill(tmp_path, {"one.jsonl": '{"content": "x"}\n', "two.jsonl": '{"content": "y"}\n', "prose": "Once"})
+    rows = [Path("one.jsonl"), Path("two.jsonl")]
+    for reader, says in {
+        "jsonl": r"one\.jsonl: line 1: no field 'text'; found content",
+        "parquet": r"one\.jsonl: not a Parquet file",
+        "csv": r"one\.jsonl: no field 'text'",
+    }.items():
+        with pytest.raises(UnreadableFileError, match=says) as error:
+            check_files(source(reader=reader), rows, tmp_path)
+        assert "\n" not in str(error.value)
+    titled = source(reader={"type": "jsonl", "text_field": "content", "title_field": "name"})
+    with pytest.raises(UnreadableFileError, match="no field 'name'; found content"):
+        check_files(titled, rows, tmp_path)
+    with pytest.raises(UnreadableFileError, match=r"prose: line 1: not JSON, from character 0"):
+        check_files(source(reader="jsonl"), [Path("prose")], tmp_path)
 
 
 # Reading
@@ -134,7 +146,7 @@ def test_documents_say_where_they_stand(tmp_path: Path, new_folder: NewFolder):
         ("novels/b/two.txt#3", 5, "CH 2", "CH 2\ntwo"),
     ]
     assert all(d.digest == digest_of(d.text) and d.source == "novels" and d.family == "" for d in documents)
-    assert facts == {"files": 2, "documents": 4, "rejected": 0, "characters": 26}
+    assert facts == {"files": 2, "documents": 4, "rejected": 0, "quarantined_files": 0, "characters": 26}
 
 
 def test_bad_records_are_kept_with_the_reason(tmp_path: Path, new_folder: NewFolder):
@@ -144,7 +156,8 @@ def test_bad_records_are_kept_with_the_reason(tmp_path: Path, new_folder: NewFol
     facts = read_source(source(reader="jsonl"), "rows", [Path("rows.jsonl")], tmp_path / "s", out)
     assert (facts["documents"], facts["rejected"]) == (1, 2)
     bad, empty = read(out / "rejected.parquet", Rejected)
-    assert (bad.id, bad.line, bad.stage, bad.rule) == ("rows/rows.jsonl#2", 2, "ingest", "unreadable_record")
+    assert (bad.id, bad.line, bad.stage, bad.rule) == ("rows/rows.jsonl#2", 2, "ingest", "not_utf8")
+    assert bad.offset == 27
     assert bad.reason == "byte 0xff at offset 10 of the line is not UTF-8"
     assert (empty.id, empty.rule, empty.reason) == ("rows/rows.jsonl#3", "empty", "the text is empty")
 
@@ -165,8 +178,8 @@ def test_the_product_is_the_same_from_another_folder_and_in_any_order(tmp_path: 
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_progress_counts_files(tmp_path: Path, new_folder: NewFolder):
-    fill(tmp_path / "s", {"a.txt": "a", "b.txt": "b"})
+def test_progress_counts_bytes(tmp_path: Path, new_folder: NewFolder):
+    fill(tmp_path / "s", {"a.txt": "a", "b.txt": "bcd"})
     seen: list[tuple[int, int]] = []
     read_source(
         source(),
@@ -176,7 +189,7 @@ def test_progress_counts_files(tmp_path: Path, new_folder: NewFolder):
         new_folder("out"),
         lambda *at: seen.append(at),
     )
-    assert seen == [(1, 2), (2, 2)]
+    assert seen == [(0, 4), (4, 4)]
 
 
 # Descriptions

@@ -42,7 +42,9 @@ def test_no_pattern_at_all_is_a_mistake():
 
 def test_every_setting_has_a_canonical_form_with_all_dials():
     source = Source(title="T", origin="O", licence="L")
-    assert canonical(source)["reader"] == {"type": "text", "heading": None, "is_wrapped": False}
+    assert canonical(source)["reader"] == {
+        "type": "text", "heading": None, "is_wrapped": False, "encoding": "utf-8"
+    }  # fmt: skip
     length, repetition = (canonical(part) for part in DEFAULT_FILTERS)
     assert length == {"type": "length", "min_words": 20, "max_words": 100_000}
     assert repetition["top_ngram_characters_shares"] == [0.2, 0.18, 0.16]

@@ -15,7 +15,7 @@ import pytest
 from lmcore.corpus.clean import clean_documents
 from lmcore.corpus.deduplicate import deduplicate
 from lmcore.corpus.document import Document, Duplicate, Rejected, read
-from lmcore.corpus.ingest import list_files, load_source, read_source
+from lmcore.corpus.ingest import read_source
 from lmcore.corpus.settings import (
     DEFAULT_FILTERS,
     DeduplicateConfig,
@@ -23,6 +23,7 @@ from lmcore.corpus.settings import (
     SourceChoice,
     SplitConfig,
 )
+from lmcore.corpus.sources import find_files, load_source
 from lmcore.corpus.split import split_corpus
 from lmcore.corpus.statistics import describe
 
@@ -36,7 +37,7 @@ def make_corpus(root: Path, files: str = "*") -> None:
         (root / stage).mkdir()
     for name in NAMES:
         source = load_source(SOURCES / name)
-        chosen = list_files(source, SOURCES / name, SourceChoice(name=name, files=(files,)))
+        chosen = find_files(source, SOURCES / name, SourceChoice(name=name, files=(files,)))
         read_source(source, name, chosen, SOURCES / name, root / name)
     raw = [root / name for name in NAMES]
     clean_documents(raw, root / "clean", NormalizeConfig(), DEFAULT_FILTERS)
@@ -133,7 +134,7 @@ def test_the_files_are_packed_without_name_or_time():
 def test_a_choice_of_one_novel_is_one_file():
     source = load_source(SOURCES / "jane_austen")
     choice = SourceChoice(name="jane_austen", files=("emma*",))
-    assert list_files(source, SOURCES / "jane_austen", choice) == [Path("emma.txt.gz")]
+    assert find_files(source, SOURCES / "jane_austen", choice) == [Path("emma.txt.gz")]
 
 
 def test_every_document_is_accounted_for(made: Path):
