@@ -20,8 +20,10 @@ PATTERNS = {
     "gpt4": _WORDS.replace("DIGITS", "{1,3}"),
     "llama3": _WORDS.replace("DIGITS", "{1,3}"),
     "qwen2": _WORDS.replace("DIGITS", ""),
+    "character": r"[\s\S]",
 }
-"""Llama 3 took GPT-4's rule over; llama.cpp knows the two by different names."""
+"""Llama 3 took GPT-4's rule over; llama.cpp knows the two by different names. The last one is for
+vocabularies of characters."""
 
 
 def pre_tokenizer(name: str) -> Any:

@@ -6,6 +6,7 @@ its budget it is written to disk and begun anew; DuckDB adds the parts up, on di
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from lmcore.tokenizers.key_table import grown
 from lmcore.tokenizers.piece_table import PieceTable, distinct, take
 from lmcore.tokenizers.pieces import PART_END, Pieces, cut
+from lmcore.tokenizers.settings import SMALLEST_VOCABULARY, TokenizerConfig
 
 _ROWS = 1 << 16
 _TEXT_CHARACTERS = 1 << 20
@@ -142,3 +144,30 @@ class Totals(NamedTuple):
                     pieces = batch["piece"].to_pylist()
                     lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
                     yield Counts(b"".join(pieces), lengths, batch["times"].to_numpy())
+
+
+def most_frequent(texts: Iterator[str], config: TokenizerConfig, scratch: Path | None) -> list[bytes]:
+    """The pieces of more than a byte that fill a vocabulary, by falling count, then by their bytes."""
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="counts-") as folder:
+        counted = PieceCounts(config.pre_tokenizer, Path(folder), config.memory_bytes)
+        counted.count(texts)
+        totals = counted.totals()
+        counts = np.concatenate([np.zeros(0, dtype=np.int64), *(_of_several(part) for part in totals.read())])
+        room = config.vocab_size - SMALLEST_VOCABULARY
+        least = max(config.min_frequency, 1)
+        if len(counts) > room:
+            least = max(least, int(np.partition(counts, len(counts) - room - 1)[len(counts) - room - 1]))
+        found = [pair for part in totals.read() for pair in _at_least(part, least)]
+    return [piece for _, piece in sorted(found)[:room]]
+
+
+def _of_several(part: Counts) -> NDArray[np.int64]:
+    return part.counts[part.lengths > 1]
+
+
+def _at_least(part: Counts, least: int) -> Iterator[tuple[int, bytes]]:
+    """Negated counts and pieces."""
+    ends = np.cumsum(part.lengths)
+    for place in np.flatnonzero((part.counts >= least) & (part.lengths > 1)).tolist():
+        end = int(ends[place])
+        yield -int(part.counts[place]), part.data[end - int(part.lengths[place]) : end]

@@ -169,6 +169,7 @@ _RULES: dict[str, Callable[[Flags, NDArray[np.uint8], Places | None], Mask]] = {
     "gpt4": partial(_words, most_digits=3),
     "llama3": partial(_words, most_digits=3),
     "qwen2": partial(_words, most_digits=1),
+    "character": lambda flags, raw, places: np.ones(len(flags), dtype=bool),
 }
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lmcore.chat.template import CHATML
-from lmcore.tokenizers.bpe import train
 from lmcore.tokenizers.compression import measure_compression
 from lmcore.tokenizers.control import CONTROL_TOKENS, END_OF_TEXT, PAD
 from lmcore.tokenizers.settings import TokenizerConfig
@@ -32,7 +31,8 @@ def train_tokenizer(
     num_bytes = _text_bytes(corpus)
     seen = _Seen()
     out.mkdir(parents=True, exist_ok=True)
-    document = train(seen.count(_sample(corpus, (config.sample_bytes or num_bytes) / num_bytes)), config, out)
+    texts = seen.count(_sample(corpus, (config.sample_bytes or num_bytes) / num_bytes))
+    document = config.vocabulary.build()(texts, config, out)
     _write_folder(document, out)
     tokenizer = Tokenizer.load(out)
     compression = measure_compression(corpus, tokenizer, progress)
