@@ -1,4 +1,4 @@
-"""Clean documents become distinct documents."""
+"""Which of the documents say what another one says."""
 
 from __future__ import annotations
 
@@ -7,20 +7,32 @@ from typing import Any
 
 from lmcore.corpus.settings import DeduplicateConfig
 from lmcore.lineage import Facts
-from tasks.artifacts import DistinctDocuments, Documents
-from tasks.engine.step import Build, Forecast, step
+from tasks.artifacts import DistinctDocuments, Documents, FilteredDocuments
+from tasks.engine.step import Build, Forecast, cores_for_bytes, step
 
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = arguments["documents"].size
-    return Forecast(seconds=0.3 + size / 2.5e6, memory=4e7 + 10 * size, disk=size)
+    return Forecast(seconds=0.4 + size / 6e6, memory=1.5e8 + 1.2 * size, disk=0.1 * size)
 
 
-@step(makes=DistinctDocuments, forecast=_forecast)
+@step(
+    makes=DistinctDocuments,
+    forecast=_forecast,
+    cores=lambda arguments: cores_for_bytes(arguments["documents"].size),
+)
 def deduplicate_documents(
-    build: Build, documents: Documents, settings: DeduplicateConfig, *, name: str
+    build: Build,
+    documents: Documents,
+    filtered: FilteredDocuments,
+    settings: DeduplicateConfig,
+    *,
+    name: str,
 ) -> Facts:
-    """Remove exact and verified near duplicates; note the family of each document that stays."""
+    """Find exact and verified near duplicates among what filters kept, and the family of each document."""
     from lmcore.corpus.deduplicate import deduplicate
 
-    return deduplicate(build.path(documents), build.folder, settings)
+    return deduplicate(
+        build.path(documents), build.path(filtered), build.folder, settings,
+        pieces=build.pieces, cores=build.cores, progress=build.progress,
+    )  # fmt: skip
