@@ -37,8 +37,13 @@ def mixture(facts: Mapping[str, Any]) -> str:
     """What a model sees of each source: `letters 75.0%, 1.2 epochs; novels 25.0%, 0.3 epochs`, or nothing."""
     epochs = {name.removesuffix("_epochs"): facts[name] for name in facts if name.endswith("_epochs")}
     total = sum(facts[f"{name}_tokens"] for name in epochs)
-    told = (f"{name} {facts[f'{name}_tokens'] / total:.1%}, {epochs[name]:.2g} epochs" for name in epochs)
-    return "; ".join(told)
+    shares = {name: facts[f"{name}_tokens"] / total for name in epochs}
+    return "; ".join(f"{name} {shares[name]:.1%}, {times(number)} epochs" for name, number in epochs.items())
+
+
+def times(number: float) -> str:
+    """`0.031`, `1.2`, `12`, `1,234`."""
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"
 
 
 def interval(entry: Mapping[str, float | None], digits: int, *, signed: bool = False) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from tasks.report.drawing.curves import Points, Series, curve_chart
 from tasks.report.facts import RunFacts, StepFacts
 from tasks.report.judging import fixed
-from tasks.words import duration, mixture
+from tasks.words import duration, mixture, times
 
 BEGINNING = 0.06
 """The share of the steps whose loss does not decide how far the picture reaches."""
@@ -83,7 +83,7 @@ def _cost(step: StepFacts) -> str:
     if isinstance(tokens := facts.get("tokens"), int):
         told.append(f"{tokens:,} tokens")
     if isinstance(epochs := facts.get("epochs"), float):
-        told.append(f"{epochs:.2g} epochs")
+        told.append(f"{times(epochs)} epochs")
     if sources := mixture(facts):
         told.append(f"of the sources {sources}")
     told.append(duration(step.cost("seconds")))
