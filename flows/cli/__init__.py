@@ -31,7 +31,7 @@ def main() -> None:
 
     arguments = sys.argv[1:] or ["--help"]
     try:
-        check_command(arguments[0])
+        check_command(arguments)
         code = app(arguments, standalone_mode=False)
         if code == INTERRUPTED:
             _complain(STOPPED, code)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.catalog import flow_names
+from flows.cli.data import data_app, trace
 
 app = typer.Typer(
     name="lm",
@@ -55,19 +56,21 @@ Product = Annotated[
 Trust = Annotated[bool, typer.Option("--trust", help="With --accept-code: accept it without a replay.")]
 
 
-def check_command(name: str) -> None:
+def check_command(arguments: Sequence[str], group: typer.Typer = app) -> None:
     """Refuse a command that there is none of.
 
     Raises:
         SettingsError: with the likeliest one that was meant.
     """
-    known = [
-        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
-    ]
-    if not name.startswith("-") and name not in known:
+    known = [each.name or each.callback.__name__ for each in group.registered_commands if each.callback]
+    groups = {each.name: each.typer_instance for each in group.registered_groups if each.name}
+    name = arguments[0] if arguments else "-"
+    if not name.startswith("-") and name not in (*known, *groups):
         from lmcore.config import SettingsError, did_you_mean
 
-        raise SettingsError(f"no command named '{name}'.{did_you_mean(name, known)}")
+        raise SettingsError(f"no command named '{name}'.{did_you_mean(name, [*known, *groups])}")
+    if inner := groups.get(name):
+        check_command(arguments[1:], inner)
 
 
 def _run_command(name: str) -> Callable[..., None]:
@@ -466,6 +469,10 @@ def reproduce(
     from flows.cli.reproducing import reproduce_command
 
     reproduce_command(model, keep)
+
+
+app.add_typer(data_app, name="data")
+app.command()(trace)
 
 
 def _accept(

@@ -1,82 +1,83 @@
-"""A corpus in numbers, by SQL over its Parquet files."""
+"""A corpus in numbers, by SQL over its catalogue."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmcore.corpus.database import quoted
-from lmcore.corpus.document import Facts
-from lmcore.corpus.ledger import SIDES
+from lmcore.corpus.catalogue import rows
 
 if TYPE_CHECKING:
     import duckdb
 
+Row = dict[str, Any]
+
 COUNTS = """
     SELECT source, side, count(*) AS documents, count(DISTINCT family) AS families,
-        sum(words)::BIGINT AS words, sum(length(text))::BIGINT AS characters,
-        sum(strlen(text))::BIGINT AS bytes
-    FROM documents GROUP BY ALL ORDER BY ALL
+        sum(words)::BIGINT AS words, sum(characters)::BIGINT AS characters, sum(bytes)::BIGINT AS bytes
+    FROM documents WHERE side <> 'rejected' GROUP BY ALL ORDER BY ALL
 """
 HISTOGRAM = """
     SELECT source, pow(2, floor(log2(words)))::BIGINT AS from_words, count(*) AS documents
-    FROM documents WHERE words > 0 GROUP BY ALL ORDER BY ALL
+    FROM documents WHERE words > 0 AND side <> 'rejected' GROUP BY ALL ORDER BY ALL
 """
 REJECTS = """
-    SELECT source, stage, rule, count(*) AS documents, sum(length(text))::BIGINT AS characters
-    FROM rejected GROUP BY ALL ORDER BY ALL
+    SELECT source, stage, rule, count(*) AS documents, sum(documents.characters)::BIGINT AS characters,
+        sum(words)::BIGINT AS words
+    FROM rejected JOIN documents USING (id, source) WHERE side = 'rejected' GROUP BY ALL ORDER BY ALL
 """
 SHARES = """
-    SELECT source, coalesce(kept, 0) AS kept, coalesce(rejected, 0) AS rejected,
-        coalesce(rejected, 0) / (coalesce(kept, 0) + coalesce(rejected, 0)) AS rejected_share
-    FROM (SELECT source, count(*) AS kept FROM documents GROUP BY ALL)
-    FULL JOIN (SELECT source, count(*) AS rejected FROM rejected GROUP BY ALL) USING (source)
-    ORDER BY source
+    SELECT source, (count(*) FILTER (side <> 'rejected'))::BIGINT AS kept,
+        (count(*) FILTER (side = 'rejected'))::BIGINT AS rejected,
+        count(*) FILTER (side = 'rejected') / count(*) AS rejected_share
+    FROM documents GROUP BY ALL ORDER BY ALL
+"""
+QUANTILES = {"least": 0.0, "p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "most": 1.0}
+LENGTHS = f"""
+    SELECT source, {", ".join(f"quantile_disc(words, {at}) AS {name}" for name, at in QUANTILES.items())}
+    FROM documents WHERE side <> 'rejected' GROUP BY ALL ORDER BY ALL
+"""
+LANGUAGE = "language_code"
+"""The signal of the filter `language`."""
+LANGUAGES = f"""
+    SELECT source, {LANGUAGE} AS language, count(*) AS documents FROM signals GROUP BY ALL
+    ORDER BY source, documents DESC, language
 """
 
 
-def describe(corpus: Path, out: Path) -> Facts:
-    """Write `statistics.json`: by source and side, rejections by rule, and a histogram of words per document.
+def statistics(database: duckdb.DuckDBPyConnection) -> dict[str, list[Row]]:
+    """Tables by name: documents by source and side, rejections by rule, lengths, shares, and languages.
 
     A word is a run of characters between white space; a bar of the histogram holds the documents of
-    `from_words` to twice as many words.
-
-    Args:
-        corpus: the folder that `split_corpus` filled.
+    `from_words` to twice as many words. Languages are there where the filter `language` measured them.
     """
-    with connect(corpus) as database:
-        tables = {
-            "sides": _rows(database, COUNTS),
-            "words_per_document": _rows(database, HISTOGRAM),
-            "rejected": _rows(database, REJECTS),
-            "sources": _rows(database, SHARES),
-        }
-    text = json.dumps(tables, indent=2, sort_keys=True, ensure_ascii=False)
-    (out / "statistics.json").write_text(text + "\n", encoding="utf-8")
-    names = ("documents", "characters", "bytes", "words")
-    facts: Facts = {name: sum(row[name] for row in tables["sides"]) for name in names}
-    rejected = sum(row["documents"] for row in tables["rejected"])
-    return facts | {"sources": len(tables["sources"]), "rejected": rejected}
+    tables = {
+        "sides": rows(database, COUNTS),
+        "words_per_document": rows(database, HISTOGRAM),
+        "lengths": rows(database, LENGTHS),
+        "rejected": rows(database, REJECTS),
+        "sources": rows(database, SHARES),
+    }
+    signals = {row["column_name"] for row in rows(database, "DESCRIBE signals")}
+    return tables | {"languages": rows(database, LANGUAGES) if LANGUAGE in signals else []}
 
 
-def connect(corpus: Path) -> duckdb.DuckDBPyConnection:
-    """A database in memory with the views `documents` (with side and words) and `rejected`."""
-    import duckdb
+def alarms(tables: dict[str, list[Row]], alarm_share: float) -> list[Row]:
+    """The sources that lost more than this share of their documents, and the rule that took most of them."""
+    found = []
+    for source in tables["sources"]:
+        if source["rejected_share"] > alarm_share:
+            rules = [row for row in tables["rejected"] if row["source"] == source["source"]]
+            most = max(rules, key=lambda row: (row["documents"], row["rule"]))
+            found.append(
+                source | {"stage": most["stage"], "rule": most["rule"], "by_rule": most["documents"]}
+            )
+    return found
 
-    # Nothing is installed or loaded from the network or the home folder.
-    database = duckdb.connect(
-        ":memory:", config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+
+def in_words(alarm: Row) -> str:
+    """`letters lost 12 of 20 documents (60%), most by filter length.min_words (8)`."""
+    lost, all_of_it = alarm["rejected"], alarm["rejected"] + alarm["kept"]
+    return (
+        f"{alarm['source']} lost {lost:,} of {all_of_it:,} documents ({alarm['rejected_share']:.0%}), most "
+        f"by {alarm['stage']} {alarm['rule']} ({alarm['by_rule']:,})"
     )
-    files = {name: f"read_parquet({quoted(corpus / f'{name}.parquet')})" for name in (*SIDES, "rejected")}
-    sides = " UNION ALL BY NAME ".join(f"SELECT '{side}' AS side, * FROM {files[side]}" for side in SIDES)
-    words = r"len(regexp_extract_all(text, '\S+'))"
-    database.execute(f"CREATE VIEW documents AS SELECT *, {words} AS words FROM ({sides})")
-    database.execute(f"CREATE VIEW rejected AS SELECT * FROM {files['rejected']}")
-    return database
-
-
-def _rows(database: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    result = database.execute(query)
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
