@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmcore.corpus.catalogue import rows
+from lmcore.corpus.catalogue import Products, open_catalogue, rows
+from lmcore.corpus.document import Facts
+from lmcore.corpus.examples import examples
+from lmcore.corpus.filters import Limit
 
 if TYPE_CHECKING:
     import duckdb
@@ -81,3 +87,29 @@ def in_words(alarm: Row) -> str:
         f"{alarm['source']} lost {lost:,} of {all_of_it:,} documents ({alarm['rejected_share']:.0%}), most "
         f"by {alarm['stage']} {alarm['rule']} ({alarm['by_rule']:,})"
     )
+
+
+def describe(products: Products, out: Path, limits: Sequence[Limit], alarm_share: float) -> Facts:
+    """Write `statistics.json` (see `statistics`, and the alarms) and `examples.json` (see `examples`).
+
+    Args:
+        products: a corpus with what it was made from.
+        limits: of the filters that decided.
+        alarm_share: a source that loses more than this share of its documents raises an alarm.
+    """
+    with open_catalogue(products) as database:
+        tables = statistics(database)
+        shown = examples(database, products.documents, limits)
+    alarming = alarms(tables, alarm_share)
+    told = [row | {"sentence": in_words(row)} for row in alarming]
+    _write(out / "statistics.json", {**tables, "alarms": told, "alarm_share": alarm_share})
+    _write(out / "examples.json", shown)
+    names = ("documents", "characters", "bytes", "words")
+    facts: Facts = {name: sum(row[name] for row in tables["sides"]) for name in names}
+    rejected = sum(row["documents"] for row in tables["rejected"])
+    return facts | {"sources": len(tables["sources"]), "rejected": rejected, "alarms": len(alarming)}
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")

@@ -46,3 +46,37 @@ def histogram(bars: Sequence[tuple[str, int]], label: str, tone: str, highest: i
     return picture(
         width, HEIGHT + 36, label, *parts, class_="histogram", style=f"max-width:{number(width)}px"
     )
+
+
+def limit_histogram(
+    counts: Sequence[int], low: float, high: float, bound: float, *, is_least: bool, label: str
+) -> Markup:
+    """Narrow bars over a line of values, in another tone beyond a limit, which is marked.
+
+    Args:
+        counts: documents in bins of one width from `low` to `high`.
+        is_least: whether values below the limit are refused, or those above it.
+    """
+    slot, base, highest = 10.0, HEIGHT + 16, max(counts, default=0)
+    width = slot * len(counts)
+    at = width * (bound - low) / (high - low) if high > low else 0.0
+    parts = []
+    for index, count in enumerate(counts):
+        if count:
+            # A single document among thousands is to be seen, too.
+            height = max(HEIGHT * count / highest, 2.0)
+            middle = (index + 0.5) * slot
+            is_out = middle < at if is_least else middle > at
+            begin, end = (low + (high - low) * (index + step) / len(counts) for step in (0, 1))
+            words = titled(f"{begin:.3g} to {end:.3g}: {count:,} documents")
+            box = {"x": index * slot + 0.5, "y": base - height, "width": slot - 1, "height": height}
+            parts.append(element("rect", words, class_="fill bad" if is_out else "fill one", **box))
+    parts.append(element("path", d=f"M0 {number(base)}H{number(width)}", class_="base"))
+    parts.append(element("path", d=f"M{number(at)} 6V{number(base)}", class_="limit"))
+    anchor = "start" if at < width / 2 else "end"
+    parts.append(
+        text(at + (4 if anchor == "start" else -4), 14, f"limit {bound:g}", class_="tick", text_anchor=anchor)
+    )
+    parts.append(text(0, base + 14, f"{low:.3g}", class_="tick"))
+    parts.append(text(width, base + 14, f"{high:.3g}", class_="tick", text_anchor="end"))
+    return picture(width, base + 20, label, *parts, class_="histogram")

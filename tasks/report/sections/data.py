@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -12,6 +13,8 @@ from tasks.report.drawing.bars import histogram, stacked_bar
 from tasks.report.facts import RunFacts, StepFacts
 from tasks.words import size
 
+PAGE = Path("log") / "corpus.html"
+"""The page on a corpus, in the product that describes it."""
 SIDES = {"train": "one", "validation": "three", "test": "two"}
 
 
@@ -39,22 +42,32 @@ class Corpus:
     rejected: list[tuple[str, str, int, str]]
     """(source, rule, documents, characters)."""
     place: str
+    page: str
+    """Where the page on this corpus lies, from the page of a run; empty on that page itself."""
+    alarms: list[str]
     histograms: list[tuple[str, Markup]]
 
 
 def data(run: RunFacts) -> list[Corpus]:
     """One section part for each `statistics.json`."""
-    return [_corpus(run, step, step.document("statistics.json")) for step in run.holding("statistics.json")]
+    return [_corpus(run, step) for step in run.holding("statistics.json")]
 
 
-def _corpus(run: RunFacts, step: StepFacts, statistics: Mapping[str, Any]) -> Corpus:
+def _corpus(run: RunFacts, step: StepFacts) -> Corpus:
+    assert step.folder
+    corpus = next((name for parameter, name in step.inputs() if parameter == "corpus"), step.name)
+    page = f"../{step.folder.name}/{PAGE.as_posix()}" if (step.folder / PAGE).is_file() else ""
+    return described(run.short(step.name), corpus, step.document("statistics.json"), page)
+
+
+def described(name: str, corpus: str, statistics: Mapping[str, Any], page: str = "") -> Corpus:
+    """A corpus by its statistics, as `describe_corpus` wrote them."""
     sides, shares = statistics["sides"], {row["source"]: row for row in statistics["sources"]}
     names = sorted({row["source"] for row in sides} | shares.keys())
     whole = max((sum(row["words"] for row in sides if row["source"] == name) for name in names), default=0)
     rejected = sorted(statistics["rejected"], key=lambda row: (-row["documents"], row["source"], row["rule"]))
-    corpus = next((name for parameter, name in step.inputs() if parameter == "corpus"), step.name)
     return Corpus(
-        run.short(step.name),
+        name,
         list(SIDES.items()),
         [
             _source(name, [row for row in sides if row["source"] == name], shares.get(name, {}), whole)
@@ -65,6 +78,8 @@ def _corpus(run: RunFacts, step: StepFacts, statistics: Mapping[str, Any]) -> Co
             for row in rejected
         ],
         f"data/corpora/{corpus}/rejected.parquet",
+        page,
+        [row["sentence"] for row in statistics.get("alarms", ())],
         _histograms(statistics["words_per_document"]),
     )
 

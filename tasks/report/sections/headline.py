@@ -18,6 +18,7 @@ NAMED = 3
 WORDS = ("better", "worse", "cannot tell", "beaten")
 """Verdicts that have a colour; all others are notes."""
 SIDES = ("train", "validation", "test")
+STATISTICS = "statistics.json"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Headline:
     lead: str
     tiles: list[Tile]
     verdicts: list[tuple[str, str]]
-    """(better, worse, cannot tell, beaten or note; sentence)."""
+    """(alarm, better, worse, cannot tell, beaten or note; sentence)."""
 
 
 def headline(run: RunFacts) -> Headline:
@@ -140,7 +141,7 @@ def _longest(run: RunFacts, made: list[StepFacts]) -> str:
 
 
 def _verdicts(run: RunFacts) -> list[tuple[str, str]]:
-    found = _told(run)
+    found = [*_alarms(run), *_told(run)]
     comparisons = [step.document("comparison.json") for step in run.holding("comparison.json")]
     for document in [each for each in comparisons if each["side"] == "test"] or comparisons:
         found += statements(run, document, NAMED)
@@ -154,6 +155,12 @@ def _verdicts(run: RunFacts) -> list[tuple[str, str]]:
     for name in [name for name in registered if name in reports] or list(reports)[:1]:
         found.append(verdict_on(reports[name].document("scores.json"), run.short(name)))
     return found
+
+
+def _alarms(run: RunFacts) -> list[tuple[str, str]]:
+    """Sources that lost too many of their documents."""
+    rows = (row for step in run.holding(STATISTICS) for row in step.document(STATISTICS).get("alarms", ()))
+    return [("alarm", str(row["sentence"])) for row in rows]
 
 
 def _told(run: RunFacts) -> list[tuple[str, str]]:
