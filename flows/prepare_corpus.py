@@ -15,7 +15,7 @@ from lmcore.corpus.settings import (
     SplitConfig,
 )
 from lmcore.registry import Part
-from tasks.artifacts import Corpus
+from tasks.artifacts import Corpus, DistinctDocuments, FilteredDocuments
 from tasks.clean import clean_documents
 from tasks.deduplicate import deduplicate_documents
 from tasks.describe import describe_corpus
@@ -39,6 +39,8 @@ class PrepareCorpusExperiment(Experiment):
     language, or a filter of the workspace."""
     deduplicate: DeduplicateConfig = DeduplicateConfig()
     split: SplitConfig = SplitConfig()
+    alarm_share: float = Field(default=0.5, gt=0, le=1)
+    """A source that loses more than this share of its documents is told of at the top of the report."""
 
     @field_validator("cleaners", "filters")
     @classmethod
@@ -64,6 +66,7 @@ def prepare_corpus(experiment: PrepareCorpusExperiment) -> Corpus:
     )
     filtered = filter_documents(documents, experiment.filters, name=name)
     distinct = deduplicate_documents(documents, filtered, experiment.deduplicate, name=name)
-    corpus = split_corpus(documents, [filtered, distinct], raw, experiment.split, name=name)
-    describe_corpus.submit(corpus, name=name)
+    decided: list[FilteredDocuments | DistinctDocuments] = [filtered, distinct]
+    corpus = split_corpus(documents, decided, raw, experiment.split, name=name)
+    describe_corpus.submit(corpus, documents, decided, experiment.filters, experiment.alarm_share, name=name)
     return corpus

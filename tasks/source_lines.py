@@ -64,7 +64,7 @@ class SourceLines:
 
     def _lines_of(self, source: str, file: str) -> list[str] | str:
         """The lines of a file; or why there are none to look at."""
-        from lmcore.corpus.readers import UnreadableFileError, read_bytes
+        from lmcore.corpus.unpacking import DamagedArchiveError, open_unpacked
 
         begins = "where the document begins; "
         path = self._roots.get(source, Path()) / file
@@ -74,8 +74,9 @@ class SourceLines:
         if file_digest(path) != known:
             return begins + "the file was changed since it was read"
         try:
-            data = read_bytes(path)
-        except UnreadableFileError:
+            with open_unpacked(path) as stream:
+                data = stream.read()
+        except (DamagedArchiveError, OSError):
             return begins + "the file cannot be unpacked"
         if data.startswith(PARQUET):
             return "a row of a table"

@@ -4,7 +4,7 @@
     ingest.py       a source's files -> documents          readers/   one file format a file
     clean.py        -> normalised, mended (cleaners/) and measured (filters/, a family of rules a file)
     filter.py       measurements -> which documents go on, in SQL
-    deduplicate.py  -> which say the same as another       words, minhash, fingerprints, similarity: with these
+    deduplicate.py  -> which say the same as another       words, minhash, fingerprints, similarity
     split.py        -> train, validation, test, for ever   ledger.py  which document is on which side
     statistics.py   a corpus in numbers, by SQL
     text.py         a text whose words are numbered once for all who measure
