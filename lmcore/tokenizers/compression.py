@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lmcore.tokenizers.references import open_reference
+from lmcore.tokenizers.settings import ReferenceConfig
 from lmcore.tokenizers.texts import SIDES, count_documents, read_batches
 from lmcore.tokenizers.tokenizer import Tokenizer
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -40,32 +45,55 @@ class Tally:
 
 
 def measure_compression(
-    corpus: Path, tokenizer: Tokenizer, progress: Callable[[int, int], None] | None = None
+    corpus: Path,
+    tokenizer: Tokenizer,
+    progress: Progress | None = None,
+    compare_with: Sequence[ReferenceConfig] = (),
 ) -> dict[str, Any]:
-    """Encode every side and count.
+    """Encode every side and count, also with vocabularies of others.
 
     Bytes per token says how many times shorter the text is in tokens than in bytes, the tokenizer of
-    vocabulary 256 that costs nothing; the unused share of the vocabulary are rows of an embedding that the
-    train side never trains (control tokens left aside).
+    vocabulary 256 that costs nothing. Tokens per word are its fertility. The unused share of the vocabulary
+    are rows of an embedding that the train side never trains (control tokens left aside).
     """
-    tallies: dict[str, dict[str, Tally]] = {side: defaultdict(Tally) for side in SIDES}
     used = np.zeros(tokenizer.vocab_size, dtype=bool)
+
+    def lengths(texts: Sequence[str], side: str) -> NDArray[np.int64]:
+        row, with_ends = tokenizer.encode_documents(texts)
+        if side == "train":
+            used[row] = True
+        return with_ends - 1
+
+    report: dict[str, Any] = {"vocab_size": tokenizer.vocab_size, **_measure(corpus, lengths, progress)}
+    used[list(tokenizer.control_ids.values())] = False
+    learned = tokenizer.vocab_size - len(tokenizer.control_ids)
+    report["unused_vocabulary_share"] = round(1 - float(used.sum()) / learned, 6)
+    if compare_with:
+        report["references"] = {each.name: _measure_reference(corpus, each) for each in compare_with}
+    return report
+
+
+def _measure_reference(corpus: Path, config: ReferenceConfig) -> dict[str, Any]:
+    reference = open_reference(config)
+    measured = _measure(corpus, lambda texts, _: reference.lengths(texts))
+    return {"vocab_size": reference.vocab_size, "sha256": reference.sha256, **measured}
+
+
+def _measure(
+    corpus: Path, lengths: Callable[[Sequence[str], str], NDArray[np.int64]], progress: Progress | None = None
+) -> dict[str, Any]:
+    """Rows by side, and by side and source."""
+    tallies: dict[str, dict[str, Tally]] = {side: defaultdict(Tally) for side in SIDES}
     done, total = 0, sum(count_documents(corpus, side) for side in SIDES)
     for side in SIDES:
         for batch in read_batches(corpus, side, ("source", "text")):
-            row, lengths = tokenizer.encode_documents(batch["text"])
-            for source, text, length in zip(batch["source"], batch["text"], lengths.tolist(), strict=True):
-                tallies[side][source].add(text, length - 1)  # without the end of text
-            if side == "train":
-                used[row] = True
-            done += len(lengths)
+            counted = lengths(batch["text"], side).tolist()
+            for source, text, length in zip(batch["source"], batch["text"], counted, strict=True):
+                tallies[side][source].add(text, length)
+            done += len(counted)
             if progress:
                 progress(done, total)
-    used[list(tokenizer.control_ids.values())] = False
-    learned = tokenizer.vocab_size - len(tokenizer.control_ids)
     return {
-        "vocab_size": tokenizer.vocab_size,
-        "unused_vocabulary_share": round(1 - float(used.sum()) / learned, 6),
         "sides": {side: _sum(by_source).row() for side, by_source in tallies.items() if by_source},
         "sources": {
             side: {source: by_source[source].row() for source in sorted(by_source)}

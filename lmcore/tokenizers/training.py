@@ -35,7 +35,7 @@ def train_tokenizer(
     document = config.vocabulary.build()(texts, config, out)
     _write_folder(document, out)
     tokenizer = Tokenizer.load(out)
-    compression = measure_compression(corpus, tokenizer, progress)
+    compression = measure_compression(corpus, tokenizer, progress, config.compare_with)
     _write_json(compression, out / "compression.json")
     return {
         "vocab_size": tokenizer.vocab_size,
