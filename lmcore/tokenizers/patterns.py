@@ -20,10 +20,10 @@ PATTERNS = {
     "gpt4": _WORDS.replace("DIGITS", "{1,3}"),
     "llama3": _WORDS.replace("DIGITS", "{1,3}"),
     "qwen2": _WORDS.replace("DIGITS", ""),
-    "character": r"[\s\S]",
 }
-"""Llama 3 took GPT-4's rule over; llama.cpp knows the two by different names. The last one is for
-vocabularies of characters."""
+"""Llama 3 took GPT-4's rule over; llama.cpp knows the two by different names."""
+_ALL = {**PATTERNS, "character": r"[\s\S]"}
+"""One rule more, for vocabularies of characters."""
 
 
 def pre_tokenizer(name: str) -> Any:
@@ -32,7 +32,7 @@ def pre_tokenizer(name: str) -> Any:
         return pre_tokenizers.ByteLevel(add_prefix_space=False)
     return pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(PATTERNS[name]), behavior="isolated"),
+            pre_tokenizers.Split(Regex(_ALL[name]), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -49,7 +49,7 @@ def name_of(written: dict[str, Any] | None) -> str | None:
     What only moves offsets (`trim_offsets`) does not count.
     """
     wanted = _essence(written)
-    return next((name for name in PATTERNS if _essence(_written(name)) == wanted), None)
+    return next((name for name in _ALL if _essence(_written(name)) == wanted), None)
 
 
 def _written(name: str) -> dict[str, Any]:
