@@ -48,6 +48,13 @@ class DistinctDocuments(Artifact):
 
 
 @dataclass(frozen=True)
+class Repeats(Artifact):
+    """Which passages stand elsewhere already and are to be cut out."""
+
+    home: ClassVar[str] = "data/repeats"
+
+
+@dataclass(frozen=True)
 class Corpus(Artifact):
     """Documents on their sides (train, validation, test), the rejected ones, and the ledger of sides."""
 

@@ -5,6 +5,7 @@
     clean.py        -> normalised, mended (cleaners/) and measured (filters/, a family of rules a file)
     filter.py       measurements -> which documents go on, in SQL
     deduplicate.py  -> which say the same as another       words, minhash, fingerprints, similarity
+    repeats.py      -> passages that stand elsewhere too   passages.py
     split.py        -> train, validation, test, for ever   ledger.py  which document is on which side
     statistics.py   a corpus in numbers, by SQL
     text.py         a text whose words are numbered once for all who measure

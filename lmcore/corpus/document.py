@@ -71,7 +71,7 @@ class Decision:
 
     id: str
     stage: str
-    """filter, deduplicate or decontaminate."""
+    """filter, deduplicate, repeats or decontaminate."""
     rule: str
     value: float | None
     threshold: float | None

@@ -159,6 +159,25 @@ class DeduplicateConfig(Config):
         return self
 
 
+class RepeatsConfig(Config):
+    """Which passages stand elsewhere already, word for word, and are cut out (Lee et al. 2021)."""
+
+    min_words: int = Field(default=50, ge=10)
+    """A passage is cut where so many of its words, letter case and punctuation aside, stand in a longer
+    document, or before it in the same one."""
+    min_left_words: int = Field(default=20, ge=0)
+    """A document of which fewer words are left goes as a whole."""
+
+    @model_validator(mode="after")
+    def _keeps_what_others_went_for(self) -> Self:
+        if self.min_left_words > self.min_words:
+            raise ValueError(
+                f"min_left_words {self.min_left_words} is above min_words {self.min_words}; lower it, or "
+                "documents go for whose passages others were cut"
+            )
+        return self
+
+
 class SplitConfig(Config):
     """How much of each source is held out from training."""
 

@@ -156,7 +156,7 @@ def _padded(words: Words, length: int) -> tuple[Hashes, Places]:
 
 
 def in_ranges(starts: Places, lengths: Places) -> Places:
-    """The numbers of all ranges, one range behind the other."""
+    """The numbers of all ranges, (sum of lengths,), one range behind the other."""
     ends = np.cumsum(lengths)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
 
@@ -186,19 +186,29 @@ class Shingler:
         return distinct(self.shingles(text))
 
 
+def spelling(text: str) -> bytes:
+    """The words themselves, written so that equal bytes are equal words: what hashes stand for."""
+    table, letters = _table(), np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+    spelt = table.folded[letters]
+    spelt[cut_words([text]).begins] |= np.uint32(1 << 31)
+    return spelt[table.kinds[letters] != _SEPARATOR].tobytes()
+
+
 class _Table(NamedTuple):
     """What is known of each code point."""
 
     values: Hashes
     """Equal for the two cases of a letter; 0 for what is no part of a word."""
     kinds: NDArray[np.uint8]
+    folded: NDArray[np.uint32]
+    """The small letter of each."""
 
 
 @cache
 def _table() -> _Table:
     points = np.arange(0x110000, dtype=np.uint32)
     kinds = np.where(np.strings.isalnum(points.view("U1")), _LETTER, _SEPARATOR).astype(np.uint8)
-    folded = points.astype(np.uint64)
+    folded = points.copy()
     for point in range(_LAST_CASED + 1):
         letter = chr(point)
         if unicodedata.category(letter)[0] == "M":
@@ -210,7 +220,8 @@ def _table() -> _Table:
     for first, last in _SPACELESS:
         part = kinds[first : last + 1]
         part[part == _LETTER] = _WORD
-    return _Table(np.where(kinds != _SEPARATOR, mix(folded) | np.uint64(1), np.uint64(0)), kinds)
+    values = np.where(kinds != _SEPARATOR, mix(folded.astype(np.uint64)) | np.uint64(1), np.uint64(0))
+    return _Table(values, kinds, folded)
 
 
 _known_powers: list[tuple[Hashes, Hashes]] = []
