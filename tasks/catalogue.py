@@ -11,6 +11,7 @@ from lmcore.config import SettingsError, did_you_mean
 from lmcore.lineage import MANIFEST, Manifest
 from tasks.artifacts import Corpus, Documents, RawDocuments, Shards, SourceFiles
 from tasks.engine.artifact import Artifact
+from tasks.engine.leftovers import CATALOGUE
 from tasks.engine.store import Store
 from tasks.engine.workspace import Workspace
 from tasks.forgetting.subject import root_of_source
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from lmcore.corpus.catalogue import Products
     from lmcore.corpus.settings import FilterPart
 
-KEPT = "catalogue"
-"""In `.lm`: what was counted of a corpus, by the first digits of its key."""
 DIGITS = 24
+"""Of a key, that name a folder of counts."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _gather(workspace: Workspace, name: str, manifest: Manifest, *, is_only: boo
     )
     products = Products(
         workspace.path(f"{Corpus.home}/{name}"), documents, tuple(decided), _shards_of(workspace, manifest),
-        files, workspace.private / KEPT / manifest.key[:DIGITS],
+        files, workspace.private / CATALOGUE / manifest.key[:DIGITS],
     )  # fmt: skip
     roots = {source.name: root_of_source(workspace, source) for source in sources}
     return FoundCorpus(name, manifest, products, steps, tuple(gone), roots, is_only)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from lmcore.corpus.places import Place
 
 PARQUET = b"PAR1"
-KEPT_FILES = 8
+KEPT = 8
+"""Documents whose lines are remembered."""
 
 
 class Where(NamedTuple):
@@ -38,7 +40,8 @@ class SourceLines:
         self.workspace = workspace
         self._sources = sources
         self._roots = {name: root_of_source(workspace, source) for name, source in sources.items()}
-        self._read = lru_cache(KEPT_FILES)(self._lines_of)
+        self._read = lru_cache(KEPT)(self._lines_of)
+        self._is_changed = lru_cache(None)(lambda path, known: file_digest(path) != known)
 
     def find(
         self, source: str, file: str, line: int, text: str, offset: int, next_line: int | None = None
@@ -50,10 +53,10 @@ class SourceLines:
             next_line: where the next one begins there; None if there is none.
         """
         path = self._roots.get(source, self.workspace.sources / source) / file
-        lines = self._read(source, file)
+        lines = self._read(source, file, line, next_line)
         if isinstance(lines, str):
             return Where(self._shown(path), line, lines)
-        place = self._place(lines[line - 1 : next_line - 1 if next_line else None], line, text, offset)
+        place = self._place(lines, line, text, offset)
         note = "" if place.is_exact else "where the document begins; the words were not found in the file"
         return Where(self._shown(path), place.line, note)
 
@@ -62,26 +65,25 @@ class SourceLines:
 
         return Place(first, True) if len(lines) == 1 else Lines(lines, first).find(text, offset)
 
-    def _lines_of(self, source: str, file: str) -> list[str] | str:
-        """The lines of a file; or why there are none to look at."""
-        from lmcore.corpus.unpacking import DamagedArchiveError, open_unpacked
+    def _lines_of(self, source: str, file: str, first: int, end: int | None) -> list[str] | str:
+        """Some lines of a file; or why there are none to look at."""
+        from lmcore.corpus.inputs import InputFile, UnreadableFileError
 
         begins = "where the document begins; "
         path = self._roots.get(source, Path()) / file
         known = self._sources[source].files.get(file) if source in self._sources else None
         if known is None or not path.is_file():
             return begins + "the file is not there any more"
-        if file_digest(path) != known:
+        if self._is_changed(path, known):
             return begins + "the file was changed since it was read"
+        with path.open("rb") as stream:
+            if stream.read(len(PARQUET)) == PARQUET:
+                return "a row of a table"
         try:
-            with open_unpacked(path) as stream:
-                data = stream.read()
-        except (DamagedArchiveError, OSError):
-            return begins + "the file cannot be unpacked"
-        if data.startswith(PARQUET):
-            return "a row of a table"
-        text = data.decode("utf-8", errors="replace").removeprefix("\ufeff")
-        return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+            chosen = islice(InputFile(path).lines(), first - 1, end - 1 if end else None)
+            return [line.decode("utf-8", errors="replace") for _, _, line in chosen]
+        except UnreadableFileError as error:
+            return begins + error.reason
 
     def _shown(self, path: Path) -> Path:
         """As one types it from the workspace."""

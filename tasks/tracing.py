@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from lmcore.config import SettingsError, did_you_mean
 from lmcore.lineage import Manifest
 from tasks.artifacts import Shards, Tokenizer
-from tasks.catalogue import DIGITS, KEPT, find_shards, manifest_of, sources_behind
+from tasks.catalogue import DIGITS, find_shards, manifest_of, sources_behind
+from tasks.engine.leftovers import CATALOGUE
 from tasks.engine.store import write_small
 from tasks.engine.workspace import Workspace
 from tasks.lineage.graph import inputs_in
@@ -228,7 +229,7 @@ def _rate(
     length = length_for(num_words)
     if length is None:
         return None
-    file = workspace.private / KEPT / opened.manifest.key[:DIGITS] / f"copying-{length}.json"
+    file = workspace.private / CATALOGUE / opened.manifest.key[:DIGITS] / f"copying-{length}.json"
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         return CopyingRate(**found | {"shares": tuple(found["shares"])}) if found else None

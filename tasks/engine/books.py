@@ -26,6 +26,8 @@ FIGURES = (
     ("sweep.json", "sweep.png", sweep_chart),
 )
 """Files of products that are worth a picture beside the run."""
+PAGES = ("log/corpus.html",)
+"""Pages beside products that are shown among a run's artifacts."""
 
 
 class Books:
@@ -93,6 +95,9 @@ class Books:
                 with suppress(ValueError):  # it holds nothing that could be drawn
                     run.log_figure(draw(folder / file), name)
                 run.log_file(folder / file)
+        for page in PAGES:
+            if (folder / page).is_file():
+                run.log_file(folder / page)
 
     def reused(self, label: str, manifest: Manifest) -> None:
         self.run.link_reused(label, manifest.key, manifest.provenance.get("mlflow_run_id"))

@@ -17,6 +17,8 @@ from tasks.engine.step import known_steps
 from tasks.engine.workspace import Workspace
 
 TRASH = "trash"
+CATALOGUE = "catalogue"
+"""What was counted of corpora and of token shards, by the first digits of their keys."""
 PIECES = "pieces"
 """Pieces of the work of steps, see `lmcore/corpus/pieces.py`: `<step>/<settings and code>/<inputs>/`."""
 _SCRATCH = re.compile(r"^(?:restore-|replay-)?(?P<step>\w+)-[0-9a-f]{16}~(?P<last>.+)$")

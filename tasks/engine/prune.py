@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.engine.leftovers import (
+    CATALOGUE,
     PIECES,
     build_locks,
     hold_all,
@@ -66,7 +67,7 @@ def prune(workspace: Workspace, *, days: float = 14, is_dry_run: bool = False) -
         ValueError: the registry does not read, so what it holds is not known.
     """
     reach, done = Reach(workspace, since=time.time() - days * DAY), Pruned()
-    for part in (_products, _unfinished, _pieces, _aside, _pages):
+    for part in (_products, _unfinished, _pieces, _counts, _aside, _pages):
         for item in part(reach):
             _take(reach, item, done, is_dry_run)
     gone = {item.path for item in done.items}
@@ -117,6 +118,13 @@ def _pieces(reach: Reach) -> Iterator[Item]:
     for piece in sorted((reach.workspace.private / PIECES).glob("*/*/[!.]*")):
         if piece.stat().st_mtime < reach.since:
             yield Item("piece", piece, "work that no run has used for long", size_of([piece]))
+
+
+def _counts(reach: Reach) -> Iterator[Item]:
+    """Counts of corpora and shards that are not in their places any more."""
+    for folder in sorted((reach.workspace.private / CATALOGUE).glob("*")):
+        if not any(manifest.key.startswith(folder.name) for manifest in reach.products.values()):
+            yield Item("note", folder, "counts of what is gone", size_of([folder]))
 
 
 def _aside(reach: Reach) -> Iterator[Item]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lmcore.lineage import read_manifest
-from tasks.engine.leftovers import PIECES, TRASH, build_locks, half_moved, size_of, unfinished
+from tasks.engine.leftovers import CATALOGUE, PIECES, TRASH, build_locks, half_moved, size_of, unfinished
 from tasks.engine.reach import RUN_HOMES, product_folders
 from tasks.engine.workspace import Workspace
 from tasks.forgetting.caches import cached_items
@@ -35,6 +35,7 @@ WITHOUT_TEXT = (
     "forgetting",
     "scratch",
     "aside",
+    CATALOGUE,
     PIECES,
     TRASH,
 )
@@ -163,6 +164,9 @@ def _leftovers(seen: Sightings, quotes: Quotes) -> Iterator[Item]:
         yield Item("leftover", folder, "was on its way")
     for folder in workspace.private.glob(f"{PIECES}/*"):
         yield Item("leftover", folder, "pieces of its work, which the next run makes again")
+    for folder in sorted(workspace.private.glob(f"{CATALOGUE}/*")):
+        if any(key.startswith(folder.name) for key in seen.keys):
+            yield Item("leftover", folder, "counts of a corpus or shards that were made from it")
     for path in [*workspace.private.glob(f"{TRASH}/*"), *workspace.root.glob(".dvc/tmp/damaged/*")]:
         yield Item("leftover", path, "thrown away, or damaged")
 
