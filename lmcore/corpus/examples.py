@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +93,13 @@ def _histogram(database: duckdb.DuckDBPyConnection, limit: Limit) -> Row | None:
     low, high = min(found["low"], bound), max(found["high"], bound)
     room = (high - low) * ROOM or 1.0  # beyond the limit, for those that break it
     low, high = (min(low, bound - room), high) if limit.kind == "min" else (low, max(high, bound + room))
+    # The limit is an edge between two bins, and what is just admitted stands on the right side of it.
     width = (high - low) / BINS
-    place = f"greatest(0, least({BINS - 1}, floor(({column} - {low!r}::DOUBLE) / {width!r}::DOUBLE)))::INT"
+    below = min(max(ceil((bound - low) / width), 1), BINS - 1)
+    low, high = bound - below * width, bound + (BINS - below) * width
+    distance = f"({column} - {bound!r}::DOUBLE) / {width!r}::DOUBLE"
+    number = f"floor({distance})" if limit.kind == "min" else f"ceil({distance}) - 1"
+    place = f"greatest(0, least({BINS - 1}, {number} + {below}))::INT"
     counts = dict(
         database.execute(
             f"SELECT {place}, count(*) FROM signals WHERE {column} IS NOT NULL GROUP BY ALL"
@@ -102,7 +108,7 @@ def _histogram(database: duckdb.DuckDBPyConnection, limit: Limit) -> Row | None:
     return {
         "rule": limit.rule, "signal": limit.column, "kind": limit.kind, "bound": bound,
         "low": low, "high": high,
-        "counts": [counts.get(number, 0) for number in range(BINS)],
+        "counts": [counts.get(number, 0) for number in range(BINS)], "below": below,
         "documents": found["total"], "broken": found["broken"],
     }  # fmt: skip
 

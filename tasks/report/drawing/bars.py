@@ -66,7 +66,7 @@ def limit_histogram(
             # A single document among thousands is to be seen, too.
             height = max(HEIGHT * count / highest, 2.0)
             middle = (index + 0.5) * slot
-            is_out = middle < at if is_least else middle > at
+            is_out = (middle < at) == is_least
             begin, end = (low + (high - low) * (index + step) / len(counts) for step in (0, 1))
             words = titled(f"{begin:.3g} to {end:.3g}: {count:,} documents")
             box = {"x": index * slot + 0.5, "y": base - height, "width": slot - 1, "height": height}
