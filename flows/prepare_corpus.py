@@ -11,11 +11,12 @@ from lmcore.corpus.settings import (
     FilterPart,
     Measurement,
     NormalizeConfig,
+    RepeatsConfig,
     SourceChoice,
     SplitConfig,
 )
 from lmcore.registry import Part
-from tasks.artifacts import Corpus, DistinctDocuments, FilteredDocuments
+from tasks.artifacts import Corpus, Decided
 from tasks.clean import clean_documents
 from tasks.deduplicate import deduplicate_documents
 from tasks.describe import describe_corpus
@@ -23,6 +24,7 @@ from tasks.engine.experiment import Experiment
 from tasks.engine.flow import flow
 from tasks.filter import filter_documents
 from tasks.ingest import ingest
+from tasks.repeats import find_repeats
 from tasks.split import split_corpus
 
 
@@ -38,6 +40,8 @@ class PrepareCorpusExperiment(Experiment):
     """What documents have to pass: length, gopher_repetition, gopher_quality, c4_quality, fineweb_quality,
     language, or a filter of the workspace."""
     deduplicate: DeduplicateConfig = DeduplicateConfig()
+    repeats: RepeatsConfig | None = None
+    """Cut out passages that stand elsewhere word for word, for example `{min_words: 50}`; null leaves them."""
     split: SplitConfig = SplitConfig()
     alarm_share: float = Field(default=0.5, gt=0, le=1)
     """A source that loses more than this share of its documents is told of at the top of the report."""
@@ -66,7 +70,9 @@ def prepare_corpus(experiment: PrepareCorpusExperiment) -> Corpus:
     )
     filtered = filter_documents(documents, experiment.filters, name=name)
     distinct = deduplicate_documents(documents, filtered, experiment.deduplicate, name=name)
-    decided: list[FilteredDocuments | DistinctDocuments] = [filtered, distinct]
+    decided: list[Decided] = [filtered, distinct]
+    if experiment.repeats:
+        decided = [*decided, find_repeats(documents, decided, experiment.repeats, name=name)]
     corpus = split_corpus(documents, decided, raw, experiment.split, name=name)
     describe_corpus.submit(corpus, documents, decided, experiment.filters, experiment.alarm_share, name=name)
     return corpus

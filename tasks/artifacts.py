@@ -54,6 +54,10 @@ class Repeats(Artifact):
     home: ClassVar[str] = "data/repeats"
 
 
+Decided = FilteredDocuments | DistinctDocuments | Repeats
+"""What stages between cleaning and splitting make: decisions on documents, and no texts."""
+
+
 @dataclass(frozen=True)
 class Corpus(Artifact):
     """Documents on their sides (train, validation, test), the rejected ones, and the ledger of sides."""

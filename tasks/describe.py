@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmcore.corpus.settings import FilterPart
 from lmcore.lineage import Facts
-from tasks.artifacts import Corpus, DistinctDocuments, Documents, FilteredDocuments, Report
+from tasks.artifacts import Corpus, Decided, Documents, Report
 from tasks.engine.step import Build, Forecast, step
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def describe_corpus(
     build: Build,
     corpus: Corpus,
     documents: Documents,
-    decided: Sequence[FilteredDocuments | DistinctDocuments],
+    decided: Sequence[Decided],
     filters: Sequence[FilterPart],
     alarm_share: float,
     *,

@@ -7,7 +7,7 @@ from typing import Any
 
 from lmcore.corpus.settings import RepeatsConfig
 from lmcore.lineage import Facts
-from tasks.artifacts import DistinctDocuments, Documents, FilteredDocuments, Repeats
+from tasks.artifacts import Decided, Documents, Repeats
 from tasks.engine.step import Build, Forecast, cores_for_bytes, step
 
 
@@ -24,7 +24,7 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
 def find_repeats(
     build: Build,
     documents: Documents,
-    decided: Sequence[FilteredDocuments | DistinctDocuments],
+    decided: Sequence[Decided],
     settings: RepeatsConfig,
     *,
     name: str,

@@ -7,7 +7,7 @@ from typing import Any
 
 from lmcore.corpus.settings import SplitConfig
 from lmcore.lineage import Facts
-from tasks.artifacts import Corpus, DistinctDocuments, Documents, FilteredDocuments, RawDocuments
+from tasks.artifacts import Corpus, Decided, Documents, RawDocuments
 from tasks.engine.step import Build, Forecast, step
 
 
@@ -20,7 +20,7 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
 def split_corpus(
     build: Build,
     documents: Documents,
-    decided: Sequence[FilteredDocuments | DistinctDocuments],
+    decided: Sequence[Decided],
     raw: Sequence[RawDocuments],
     settings: SplitConfig,
     *,
