@@ -47,8 +47,8 @@ def learn_by_tokenizers(texts, vocab_size, rule="gpt2", min_frequency=2):
 def learn_all(texts, rule="gpt2", min_frequency=1):
     """Every merge that there is, with a vocabulary too large for the texts."""
     vocab = learn_by_tokenizers(texts, 1000, rule, min_frequency)["vocab"]
-    settings = {"vocab_size": len(vocab), "pre_tokenizer": rule, "min_frequency": min_frequency}
-    return train(iter(texts), TokenizerConfig(**settings))["model"]
+    chosen = {"vocab_size": len(vocab), "pre_tokenizer": rule, "min_frequency": min_frequency}
+    return train(iter(texts), TokenizerConfig(**chosen))["model"]
 
 
 @pytest.mark.parametrize(
