@@ -41,7 +41,7 @@ class PrepareCorpusExperiment(Experiment):
     language, or a filter of the workspace."""
     deduplicate: DeduplicateConfig = DeduplicateConfig()
     repeats: RepeatsConfig | None = None
-    """Cut out passages that stand elsewhere word for word, for example `{min_words: 50}`; null leaves them."""
+    """Cut out passages that stand elsewhere word for word, such as `{min_words: 50}`; null leaves them."""
     split: SplitConfig = SplitConfig()
     alarm_share: float = Field(default=0.5, gt=0, le=1)
     """A source that loses more than this share of its documents is told of at the top of the report."""

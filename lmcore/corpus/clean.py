@@ -20,6 +20,8 @@ from lmcore.corpus.pieces import Job, kept_or_passing, make_pieces
 from lmcore.corpus.settings import CleanerPart, Measurement, NormalizeConfig
 from lmcore.corpus.text import Text, Vocabulary
 
+MOST_ROUNDS = 20
+"""A cleaner that never rests is not waited for."""
 FILES = ("documents.parquet", "rejected.parquet", "signals.parquet", "edits.parquet")
 
 
@@ -119,13 +121,20 @@ def clean_chunk(
 def clean_text(
     text: str, normalize: NormalizeConfig, mend: Sequence[tuple[str, Callable[[str], Cleaned]]]
 ) -> tuple[str, list[tuple[str, Any]]]:
-    """The clean text, and (cleaner, edit) for what was changed on the way."""
+    """The clean text, and (cleaner, edit) for what was changed on the way.
+
+    Cleaners go over the text until none of them finds anything more: what one leaves may be another's case.
+    """
     text, changes = normalize_text(text, normalize), []
-    for name, cleaner in mend:
-        cleaned = cleaner(text)
-        if cleaned.text != text:
-            text = normalize_text(cleaned.text, normalize)
-        changes += [(name, edit) for edit in cleaned.edits]
+    for _ in range(MOST_ROUNDS):
+        before = text
+        for name, cleaner in mend:
+            cleaned = cleaner(text)
+            if cleaned.text != text:
+                text = normalize_text(cleaned.text, normalize)
+            changes += [(name, edit) for edit in cleaned.edits]
+        if text == before:
+            break
     return text, changes
 
 

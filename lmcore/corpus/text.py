@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # a filter's name alone is not to wait for NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 _PARAGRAPH_BREAKS = re.compile("\n{2,}")
 
@@ -37,12 +38,16 @@ class Vocabulary:
 
     def number(self, words: list[str]) -> NDArray[np.int64]:
         """The number of each word, (N,)."""
+        import numpy as np
+
         return np.fromiter(map(self._numbers.__getitem__, words), np.int64, len(words))
 
     def table(
         self, name: str, measure: Callable[[str], int | float | bool], dtype: type[Any]
     ) -> NDArray[Any]:
         """`measure` of every word so far, by number, (V,); each word is measured once."""
+        import numpy as np
+
         known = self._tables.get(name, np.zeros(0, dtype))
         if len(known) < len(self._numbers):
             new = list(self._numbers)[len(known) :]

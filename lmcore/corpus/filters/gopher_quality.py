@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from lmcore.corpus.filters import Signals, filters
 from lmcore.corpus.text import Text
 
@@ -37,9 +35,9 @@ def gopher_quality(
     where `symbols` lists characters, of these characters alone. Shares of words are shares of all;
     shares of lines count empty lines too. Stop words count once each, as they are written.
     """
-    is_word = text.of_words(f"word of {symbols}", _is_word(symbols), np.bool_)
-    lengths = text.of_words("characters", len, np.int64)
-    is_alphabetic = text.of_words("alphabetic", _has_letter, np.bool_)
+    is_word = text.of_words(f"word of {symbols}", _is_word(symbols), bool)
+    lengths = text.of_words("characters", len, int)
+    is_alphabetic = text.of_words("alphabetic", _has_letter, bool)
     total, num_words = max(len(text.words), 1), int(is_word.sum())
     lines = text.text.splitlines() or [""]
     present = set(text.words)

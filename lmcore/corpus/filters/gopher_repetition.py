@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from lmcore.corpus.filters import Signals, filters
 from lmcore.corpus.text import Text
 
-Numbers = NDArray[np.int64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
 
 TOPS, REPEATS = range(2, 5), range(5, 11)
 
@@ -63,8 +66,10 @@ class _NGrams:
     """The n-grams of a text, of one n after the other; where none repeats, no longer one does."""
 
     def __init__(self, text: Text) -> None:
+        import numpy as np
+
         self._numbers = text.numbers
-        lengths = text.of_words("characters", len, np.int64)
+        lengths = text.of_words("characters", len, int)
         self._ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         self._n = 1
         self._places = np.arange(len(self._numbers))
@@ -85,6 +90,8 @@ class _NGrams:
 
     def top_characters(self, n: int) -> int:
         """Characters of all occurrences of the commonest n-gram, spaces included; the first wins a tie."""
+        import numpy as np
+
         if not self._advance(n):
             return 0
         counts = np.bincount(self._ranks)
@@ -115,6 +122,8 @@ class _NGrams:
 
 def _repeating(places: Numbers, values: Numbers) -> tuple[Numbers, Numbers]:
     """The places whose value occurs twice or more, and ranks from 0 for their values."""
+    import numpy as np
+
     order = np.argsort(values)
     ordered = values[order]
     is_same = ordered[1:] == ordered[:-1]

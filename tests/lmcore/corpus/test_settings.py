@@ -47,7 +47,7 @@ def test_every_setting_has_a_canonical_form_with_all_dials():
     }  # fmt: skip
     length, repetition = (canonical(part) for part in DEFAULT_FILTERS)
     assert length == {"type": "length", "min_words": 20, "max_words": 100_000}
-    assert repetition["top_ngram_characters_shares"] == [0.2, 0.18, 0.16]
+    assert [repetition[f"max_top_{n}gram_characters_share"] for n in (2, 3, 4)] == [0.2, 0.18, 0.16]
     for settings in (NormalizeConfig(), DeduplicateConfig(), SplitConfig()):
         assert canonical(settings)
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from lmcore.corpus.catalogue import Products
 from lmcore.corpus.clean import clean_documents
 from lmcore.corpus.deduplicate import deduplicate
 from lmcore.corpus.document import Document, Duplicate, Rejected, read
+from lmcore.corpus.filter import filter_documents
 from lmcore.corpus.ingest import read_source
 from lmcore.corpus.settings import (
     DEFAULT_FILTERS,
@@ -33,18 +35,22 @@ NAMES = ("jane_austen", "king_james_bible")
 
 def make_corpus(root: Path, files: str = "*") -> None:
     """The whole way, in folders below `root`, for the files of a pattern."""
-    for stage in (*NAMES, "clean", "deduplicated", "corpus"):
+    for stage in (*NAMES, "clean", "filtered", "deduplicated", "corpus"):
         (root / stage).mkdir()
     for name in NAMES:
         source = load_source(SOURCES / name)
         chosen = find_files(source, SOURCES / name, SourceChoice(name=name, files=(files,)))
         read_source(source, name, chosen, SOURCES / name, root / name)
     raw = [root / name for name in NAMES]
-    clean_documents(raw, root / "clean", NormalizeConfig(), DEFAULT_FILTERS)
-    deduplicate(root / "clean", root / "deduplicated", DeduplicateConfig())
-    rejected = [*raw, root / "clean", root / "deduplicated"]
-    split_corpus(root / "deduplicated", rejected, None, root / "corpus", SplitConfig())
-    describe(root / "corpus", root / "corpus")
+    clean, filtered, distinct = (root / name for name in ("clean", "filtered", "deduplicated"))
+    measurements = [part.measurement for part in DEFAULT_FILTERS]
+    clean_documents(raw, clean, NormalizeConfig(), (), measurements)
+    filter_documents(clean, filtered, DEFAULT_FILTERS)
+    deduplicate(clean, filtered, distinct, DeduplicateConfig())
+    decided = [filtered, distinct]
+    split_corpus(clean, decided, [*raw, clean], None, root / "corpus", SplitConfig())
+    products = Products(root / "corpus", clean, tuple(decided))
+    describe(products, root / "corpus", [limit for part in DEFAULT_FILTERS for limit in part.limits], 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +178,11 @@ def test_parallel_passages_of_the_bible_stay_on_one_side(made: Path):
 
 def test_repetitive_lists_are_rejected_with_the_reason(made: Path):
     reasons = {row.title: row.rule for row in read(made / "corpus" / "rejected.parquet", Rejected)}
-    assert reasons["Psalms 136"] == "top_4gram_characters_share"  # for his mercy endureth for ever
-    assert reasons["Numbers 7"] == "duplicate_5gram_characters_share"  # twelve times the same offering
+    refrain = "gopher_repetition.max_top_4gram_characters_share"  # for his mercy endureth for ever
+    assert reasons["Psalms 136"] == refrain
+    assert (
+        reasons["Numbers 7"] == "gopher_repetition.max_duplicate_5gram_characters_share"
+    )  # twelve times the same offering
     assert len(reasons) < 0.02 * 1459
 
 
@@ -200,4 +209,4 @@ def test_the_corpus_is_the_same_in_another_process_with_other_hashes_threads_and
         return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
     assert digests(there) == digests(here)
-    assert len(digests(here)) == 2 + 2 + 2 + 3 + 6
+    assert len(digests(here)) == 2 + 2 + 4 + 1 + 3 + 7
