@@ -59,6 +59,13 @@ Decided = FilteredDocuments | DistinctDocuments | Repeats
 
 
 @dataclass(frozen=True)
+class Contaminated(Artifact):
+    """Which documents hold what models are tested with, and the evidence."""
+
+    home: ClassVar[str] = "data/decontaminated"
+
+
+@dataclass(frozen=True)
 class Corpus(Artifact):
     """Documents on their sides (train, validation, test), the rejected ones, and the ledger of sides."""
 

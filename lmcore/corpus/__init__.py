@@ -6,6 +6,7 @@
     filter.py       measurements -> which documents go on, in SQL
     deduplicate.py  -> which say the same as another       words, minhash, fingerprints, similarity
     repeats.py      -> passages that stand elsewhere too   passages.py
+    decontaminate.py  -> which hold what is tested with    ngrams.py
     split.py        -> train, validation, test, for ever   ledger.py  which document is on which side
     statistics.py   a corpus in numbers, by SQL
     text.py         a text whose words are numbered once for all who measure

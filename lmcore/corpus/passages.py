@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lmcore.corpus.chunks import Chunk
 from lmcore.corpus.fingerprints import texts_of
-from lmcore.corpus.words import Hashes, Places, Words, cut_words, in_ranges, run_hashes, spelling
+from lmcore.corpus.words import Hashes, Places, Spelling, Words, cut_words, in_ranges, run_hashes
 
 Spans = Sequence[tuple[int, int]]
 """Words from .. to, ascending, apart."""
@@ -91,14 +91,14 @@ def write_places(
         for row, text in enumerate(texts, start=seen):
             if row not in stretches:
                 continue
-            words = cut_words([text])
+            words, spelling = cut_words([text]), Spelling(text)
             left = _left(words, {0: cuts[row]} if row in cuts else {}, 0, is_numbered=True).begins
             for first, num_words in stretches[row]:
                 begin, end = int(left[first]), int(left[first + num_words - 1]) + 1
                 from_, to = _characters(text, words.begins, begin, end)
                 at = int(words.begins[begin])
                 places.append((begin, end, from_, to, at))
-                digests.append(sha256(spelling(text[at:to])).digest())
+                digests.append(sha256(spelling.between(at, to)).digest())
         seen += len(texts)
     np.save(folder / "places.npy", np.array(places, np.int64).reshape(-1, 5))
     np.save(folder / "digests.npy", np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32))

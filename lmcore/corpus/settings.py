@@ -178,6 +178,34 @@ class RepeatsConfig(Config):
         return self
 
 
+class DecontaminateConfig(Config):
+    """Which documents go because they hold what models are tested with."""
+
+    against: tuple[SourceChoice, ...] = Field(min_length=1)
+    """The evaluation sets, chosen like sources; each of their documents is an item."""
+    ngram_words: int = Field(default=13, ge=2)
+    """An item is found by runs of so many of its words, letter case and punctuation aside ..."""
+    min_item_words: int = Field(default=8, ge=1)
+    """... and a shorter one as a whole, unless it has fewer words than this: then it is not looked for."""
+    definition: Literal["any_ngram", "item_share"] = "any_ngram"
+    """`any_ngram`: one run in common is enough, unless it is common (Brown et al. 2020, GPT-3). `item_share`:
+    only a document goes that holds `min_share` of an item's runs."""
+    max_documents: int = Field(default=10, ge=1)
+    """A run that stands in more documents than this is common: nobody goes for it alone."""
+    min_share: float = Field(default=0.8, gt=0, le=1)
+    """Who holds this share of an item's runs goes by either definition. If all of them are common, this
+    counts only for items of more than `ngram_words` runs: a shorter one may be an idiom."""
+
+    @model_validator(mode="after")
+    def _short_items_are_shorter(self) -> Self:
+        if self.min_item_words > self.ngram_words:
+            raise ValueError(
+                f"min_item_words {self.min_item_words} is above ngram_words {self.ngram_words}; lower it, or "
+                "items that are long enough for a run would not be looked for"
+            )
+        return self
+
+
 class SplitConfig(Config):
     """How much of each source is held out from training."""
 

@@ -186,12 +186,20 @@ class Shingler:
         return distinct(self.shingles(text))
 
 
-def spelling(text: str) -> bytes:
-    """The words themselves, written so that equal bytes are equal words: what hashes stand for."""
-    table, letters = _table(), np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
-    spelt = table.folded[letters]
-    spelt[cut_words([text]).begins] |= np.uint32(1 << 31)
-    return spelt[table.kinds[letters] != _SEPARATOR].tobytes()
+class Spelling:
+    """The words of a text themselves, written so that equal bytes are equal words: what hashes stand for."""
+
+    def __init__(self, text: str) -> None:
+        table, letters = _table(), np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+        spelt = table.folded[letters]
+        spelt[cut_words([text]).begins] |= np.uint32(1 << 31)
+        is_spelt = table.kinds[letters] != _SEPARATOR
+        self._letters = spelt[is_spelt]
+        self._before = np.concatenate([np.zeros(1, np.int64), np.cumsum(is_spelt)])
+
+    def between(self, begin: int, end: int) -> bytes:
+        """The words from one character of the text up to another."""
+        return self._letters[self._before[begin] : self._before[end]].tobytes()
 
 
 class _Table(NamedTuple):

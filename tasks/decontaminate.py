@@ -1,0 +1,47 @@
+"""Which of the documents hold what models are tested with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lmcore.corpus.settings import DecontaminateConfig
+from lmcore.lineage import Facts
+from tasks.artifacts import (
+    Contaminated,
+    DistinctDocuments,
+    Documents,
+    FilteredDocuments,
+    RawDocuments,
+    Repeats,
+)
+from tasks.engine.step import Build, Forecast, cores_for_bytes, step
+
+
+def _forecast(arguments: Mapping[str, Any]) -> Forecast:
+    size, items = arguments["documents"].size, sum(raw.size for raw in arguments["evaluation"])
+    return Forecast(seconds=0.4 + size / 3e7 + items / 1e6, memory=1.5e8 + 30 * items, disk=1e5)
+
+
+@step(
+    makes=Contaminated,
+    forecast=_forecast,
+    cores=lambda arguments: cores_for_bytes(arguments["documents"].size),
+)
+def decontaminate_documents(
+    build: Build,
+    documents: Documents,
+    decided: Sequence[FilteredDocuments | DistinctDocuments | Repeats],
+    evaluation: Sequence[RawDocuments],
+    settings: DecontaminateConfig,
+    *,
+    name: str,
+) -> Facts:
+    """Find documents that share runs of words with evaluation items, among those that go on."""
+    from lmcore.corpus.decontaminate import decontaminate
+
+    return decontaminate(
+        build.path(documents), [build.path(each) for each in decided],
+        [build.path(each) for each in evaluation], build.folder, settings,
+        pieces=build.pieces, cores=build.cores, progress=build.progress,
+    )  # fmt: skip
