@@ -20,7 +20,9 @@ from tasks.engine.step import Build, Forecast, cores_for_bytes, step
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size, items = arguments["documents"].size, sum(raw.size for raw in arguments["evaluation"])
-    return Forecast(seconds=0.4 + size / 3e7 + items / 1e6, memory=1.5e8 + 30 * items, disk=1e5)
+    return Forecast(
+        seconds=0.4 + size / 3.5e6 + items / 5e5, memory=2e8 + 10 * size + 60 * items, disk=0.01 * size
+    )
 
 
 @step(

@@ -13,7 +13,7 @@ from tasks.engine.step import Build, Forecast, cores_for_bytes, step
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = arguments["documents"].size
-    return Forecast(seconds=0.4 + size / 6e6, memory=1.5e8 + 1.2 * size, disk=0.1 * size)
+    return Forecast(seconds=0.4 + size / 2.2e6, memory=2e8 + 10 * size, disk=0.1 * size)
 
 
 @step(

@@ -13,7 +13,7 @@ from tasks.engine.step import Build, Forecast, cores_for_bytes, step
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = arguments["documents"].size
-    return Forecast(seconds=0.5 + size / 4e6, memory=2e8 + 2 * size, disk=0.02 * size)
+    return Forecast(seconds=0.5 + size / 1.1e6, memory=2e8 + 10 * size, disk=0.02 * size)
 
 
 @step(
