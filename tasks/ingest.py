@@ -12,10 +12,14 @@ from lmcore.corpus.settings import ReaderPart, Source, SourceChoice
 from lmcore.lineage import Facts, content_digest, digest_of
 from lmcore.runtime import usable_cores
 from tasks.artifacts import RawDocuments, SourceFiles
+from tasks.engine.locks import lock
 from tasks.engine.proof import digests_of
 from tasks.engine.session import Session
 from tasks.engine.step import Build, Forecast, current, step
 from tasks.engine.workspace import Workspace
+
+FETCHED = "fetched"
+"""The folder of `.lm` for the files of sources that lie elsewhere."""
 
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
@@ -33,10 +37,12 @@ def _cores(arguments: Mapping[str, Any]) -> int:
 def _reads(arguments: Mapping[str, Any]) -> list[Path | str]:
     """The whole folder or the chosen files of it, and the description where that is a file."""
     files, root = arguments["files"], Path(arguments["root"])
+    source = arguments["source"]
+    is_elsewhere = source.is_fetched or bool(source.package)  # that is not DVC's to watch
     is_chosen = arguments["name"] != arguments["source_name"]
     described = files.address == f"{SourceFiles.home}/{arguments['source_name']}"
     return [
-        *([root / file for file in files.files] if is_chosen else [root]),
+        *([] if is_elsewhere else [root / file for file in files.files] if is_chosen else [root]),
         *([f"{files.address}/source.yaml"] if described else []),
     ]
 
@@ -93,11 +99,12 @@ def find_source(
 ) -> tuple[Source, SourceFiles, Path]:
     """A source's description, its chosen files by digest, and the folder that they lie in."""
     from lmcore.corpus.ingest import check_files
-    from lmcore.corpus.sources import find_files, root_of
+    from lmcore.corpus.sources import find_files
 
     source, folder = _describe(workspace, choice)
-    paths = find_files(source, folder, choice)
-    root = root_of(source, folder)
+    fetched = workspace.private / FETCHED
+    root = bring(workspace, source, choice, folder)
+    paths = find_files(source, folder, choice, fetched)
     everything = digests_of(workspace, root, [path.as_posix() for path in paths], in_full=in_full)
     digests = _wanted(workspace, choice, root, everything)
     paths = [path for path in paths if path.as_posix() in digests]
@@ -111,6 +118,29 @@ def find_source(
     )
     _check_once(workspace, files, source, lambda: check_files(source, paths, root))
     return source, files, root
+
+
+def bring(workspace: Workspace, source: Source, choice: SourceChoice, folder: Path) -> Path:
+    """The folder that holds a source's files; of one that lies elsewhere, what is new is brought first.
+
+    What was forgotten is not brought again.
+    """
+    from lmcore.corpus.fetching import fetch
+    from lmcore.corpus.sources import is_chosen, root_of
+    from tasks.forgetting.ledger import place_of, read_forgotten
+
+    root = root_of(source, folder, workspace.private / FETCHED)
+    if not source.is_fetched:
+        return root
+    lines = read_forgotten(workspace)
+
+    def is_wanted(name: str) -> bool:
+        place = place_of(workspace, choice.name, root, name)
+        return is_chosen(name, source, choice) and not any(line.covers(place, "") for line in lines)
+
+    with lock(workspace.private / "locks" / f"{root.name}.fetch"):
+        fetch(source, root, is_wanted)
+    return root
 
 
 def _wanted(

@@ -6,6 +6,7 @@ A source describes itself in its `source.yaml`; an experiment chooses sources an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -15,6 +16,9 @@ from lmcore.corpus.cleaners import cleaners
 from lmcore.corpus.filters import Limit, filters, kind_of, limits_of
 from lmcore.corpus.readers import readers
 from lmcore.registry import Part, Registry
+
+PLACES = ("path", "package", "dataset")
+"""What says where a source lies."""
 
 
 class ReaderPart(Part):
@@ -57,6 +61,18 @@ class Measurement(Part):
         return {name: value for name, value in filled.items() if kind_of(name) is None}
 
 
+class DatasetChoice(Config):
+    """A split of a data set of Hugging Face, read through `datasets`."""
+
+    name: str = Field(min_length=1)
+    """As on its page, such as `owner/name`; or a folder of data files."""
+    config: str | None = None
+    """Which of its variants, where it has several."""
+    split: str = Field(default="train", pattern=r"^\w+$")
+    revision: str | None = None
+    """A commit of its repository: without one, what it is on the day that it is fetched."""
+
+
 class Source(Config):
     """A collection of texts: what it is, whether it may be used, and how to read it."""
 
@@ -71,11 +87,31 @@ class Source(Config):
     files: tuple[str, ...] = ("**/*",)
     """Patterns of the files that count, relative to the source's folder (or to `path`)."""
     path: str | None = None
-    """A folder elsewhere that holds the files: absolute, from `~`, or relative to the source's folder."""
+    """Where the files lie, if elsewhere: a folder (absolute, from `~`, or relative to the source's folder),
+    or an address such as `s3://bucket/prefix`."""
+    package: str | None = None
+    """An installed Python package whose files they are: `files` are relative to where packages lie."""
+    dataset: DatasetChoice | None = None
+    """A data set of Hugging Face, read as Parquet: set its fields in the reader."""
     max_document_bytes: int = Field(default=20_000_000, ge=1)
     """Longer documents are quarantined: nobody writes them, and a line of that length is damage."""
 
     _is_inside = field_validator("files")(lambda patterns: _check_patterns(patterns))
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether its files have to be brought here first."""
+        return self.dataset is not None or bool(self.path and "://" in self.path)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_at_one_place(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        places = [name for name in PLACES if given.get(name) is not None]
+        if len(places) > 1:
+            raise ValueError(f"it has {' and '.join(places)}; a source lies at one place")
+        return {"reader": "parquet", **given} if given.get("dataset") else given
 
 
 class SourceChoice(Config):
@@ -101,13 +137,17 @@ class SourceChoice(Config):
     def _from_name(cls, given: Any) -> Any:
         if isinstance(given, str):
             return {"name": given}
-        if not isinstance(given, Mapping) or not {"path", "licence"} & given.keys():
+        if not isinstance(given, Mapping) or not {*PLACES, "licence"} & given.keys():
             return given
         told = {
             name: value for name, value in given.items() if name in Source.model_fields and name != "files"
         }
         rest = {name: value for name, value in given.items() if name not in told}
-        description = {"title": given.get("name"), "origin": str(told.get("path")), **told}
+        place = next((told[name] for name in PLACES if told.get(name)), None)
+        if told.get("package"):
+            place = _with_version(str(place))
+        place = place.get("name") if isinstance(place, Mapping) else place
+        description = {"title": given.get("name"), "origin": str(place), **told}
         return {**rest, "source": description}
 
 
@@ -233,6 +273,13 @@ class SplitConfig(Config):
                 "train on; their sum has to be below 1"
             )
         return self
+
+
+def _with_version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return package
 
 
 def _check_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:

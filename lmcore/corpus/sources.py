@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
 import yaml
 from pydantic import ValidationError
 
 from lmcore.config import SettingsError, explain
+from lmcore.corpus.fetching import home_of
 from lmcore.corpus.inputs import UnreadableFileError
 from lmcore.corpus.settings import Source, SourceChoice
 
@@ -39,12 +41,32 @@ def load_source(folder: Path) -> Source:
         raise SettingsError(f"{file}: {explain(error, Source)}") from None
 
 
-def root_of(source: Source, folder: Path) -> Path:
-    """The folder that holds the source's files: its own, or the one that its `path` names."""
+def root_of(source: Source, folder: Path, fetched: Path | None = None) -> Path:
+    """The folder that holds the source's files: its own, or the one that its description names.
+
+    Args:
+        fetched: the folder of all that is brought from elsewhere.
+
+    Raises:
+        SettingsError: the package is not installed.
+    """
+    if source.is_fetched:
+        assert fetched
+        return home_of(source, fetched)
+    if source.package:
+        return Path(str(_distribution(source.package).locate_file("")))
     return folder / Path(source.path).expanduser() if source.path else folder
 
 
-def find_files(source: Source, folder: Path, choice: SourceChoice | None = None) -> list[Path]:
+def is_chosen(name: str, source: Source, choice: SourceChoice | None) -> bool:
+    """Whether the patterns of a source, and of the choice of it, take a file of that name."""
+    patterns = (source.files, choice.files if choice else None)
+    return all(each is None or _matches(Path(name), each) for each in patterns)
+
+
+def find_files(
+    source: Source, folder: Path, choice: SourceChoice | None = None, fetched: Path | None = None
+) -> list[Path]:
     """The chosen files, sorted, relative to `root_of`; looks at names only.
 
     Hidden files and folders, and what stands beside the description (README, LICENCE), are left out.
@@ -52,13 +74,14 @@ def find_files(source: Source, folder: Path, choice: SourceChoice | None = None)
     Raises:
         UnreadableFileError: the folder is missing, no file matches, or a name is not UTF-8.
     """
-    root = root_of(source, folder)
+    root = root_of(source, folder, fetched)
     if not root.is_dir():
         what = "a file; name its folder, and the file in `files`" if root.exists() else "no such folder"
         place = f"of source '{choice.name}'" if choice and choice.source else f"in {folder / DESCRIPTION}"
         raise UnreadableFileError(root, f"{what} (`path` {place})")
     skipped = ABOUT if root == folder else set()
-    files = sorted((file for file in _walk(root) if file.as_posix() not in skipped), key=Path.as_posix)
+    there_are = _files_of(source.package) if source.package else _walk(root)
+    files = sorted((file for file in there_are if file.as_posix() not in skipped), key=Path.as_posix)
     for patterns in (source.files, choice.files if choice else None):
         if patterns is not None:
             matching = [file for file in files if _matches(file, patterns)]
@@ -69,6 +92,22 @@ def find_files(source: Source, folder: Path, choice: SourceChoice | None = None)
     for file in files:
         _check_name(root, file)
     return files
+
+
+def _distribution(package: str) -> Distribution:
+    try:
+        return distribution(package)
+    except PackageNotFoundError:
+        cure = f"pip install {package}"
+        raise SettingsError(f"the package '{package}' is not installed; {cure}") from None
+
+
+def _files_of(package: str) -> Iterator[Path]:
+    """The files that an installed package brought, without those that installing it has written."""
+    for file in _distribution(package).files or ():
+        is_about = any(part.endswith((".dist-info", "__pycache__")) for part in file.parts)
+        if not is_about and ".." not in file.parts:
+            yield Path(file)
 
 
 def _walk(root: Path) -> Iterator[Path]:

@@ -224,6 +224,9 @@ def _own_file(seen: Sightings) -> Iterator[Item | str]:
         yield Item(SOURCE, file, "the file itself")
         if any((folder / ".git").exists() for folder in file.parents):
             yield "git's history may have it still (git log -- FILE); to rewrite that is up to you"
+    elif file and file.is_relative_to(seen.workspace.private):
+        yield Item(SOURCE, file, "the copy of the file that was fetched")
+        yield "the file itself stays where it was fetched from, but is never read again"
     elif file:
         yield f"{file} itself is yours and outside of data/sources: it is left alone, but never read again"
 

@@ -14,6 +14,7 @@ from lmcore.lineage import Manifest, file_digest
 from tasks.artifacts import SourceFiles
 from tasks.engine.workspace import Workspace
 from tasks.forgetting.ledger import Forgotten, Place, place_of, read_forgotten
+from tasks.ingest import FETCHED
 from tasks.lineage.find import known_products
 from tasks.lineage.graph import RECORD, inputs_in
 
@@ -141,7 +142,7 @@ def root_of_source(workspace: Workspace, source: SourceFiles) -> Path:
     folder = workspace.path(source.address)
     if folder.parent == workspace.sources and (folder / DESCRIPTION).is_file():
         try:
-            return Path(os.path.normpath(root_of(load_source(folder), folder)))
+            return Path(os.path.normpath(root_of(load_source(folder), folder, workspace.private / FETCHED)))
         except SettingsError:
             return folder
     return folder
