@@ -193,6 +193,24 @@ def init(
 
 
 @app.command()
+def add(
+    place: Annotated[str, typer.Argument(help="A file, a folder, or an address such as s3://bucket/folder.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="What to call the source.", show_default=False)
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", help="Why the texts may be used, such as 'CC BY 4.0'.", show_default=False),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Write it without asking.")] = False,
+) -> None:
+    """Look at a pile of texts, guess how to read it, and describe it as a source."""
+    from flows.cli.adding import add_command
+
+    add_command(place, name, licence, yes)
+
+
+@app.command()
 def push(
     experiments: Annotated[
         list[str] | None,

@@ -47,7 +47,8 @@ def init_command(folder: Path, texts: Path | None) -> None:
     print(f"{folder} is a workspace now")
     if texts is None:
         print(
-            "next: say where your texts are in experiments/build_assistant/NAME.yaml,\n"
+            "next: lm add FOLDER describes your texts as a source; or say where they are in\n"
+            "      experiments/build_assistant/NAME.yaml,\n"
             "      then: lm build_assistant NAME"
         )
         return
