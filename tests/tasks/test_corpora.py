@@ -71,7 +71,8 @@ def seal(
     manifest = store.seal(
         folder, step=step, name=name, key=key, facts={},
         key_document={"step": step, "settings": settings},
-        inputs={parameter: [each.to_json() for each in own] for parameter, own in lists.items()}, environment={},
+        environment={},
+        inputs={parameter: [each.to_json() for each in own] for parameter, own in lists.items()},
         provenance={"finished": "2026-11-21T12:00:00+00:00"},
     )  # fmt: skip
     address = f"{kind.home}/{name if kind.is_data() else f'{step}-{key[:12]}'}"
