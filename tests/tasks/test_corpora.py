@@ -33,6 +33,8 @@ from tasks.artifacts import (
 from tasks.catalogue import find_corpus, find_shards
 from tasks.describe import report_of
 from tasks.engine.artifact import Artifact
+from tasks.engine.prune import _counts
+from tasks.engine.reach import Reach
 from tasks.engine.store import Store
 from tasks.engine.workspace import Workspace
 from tasks.source_lines import SourceLines
@@ -323,3 +325,11 @@ def test_the_page_of_a_corpus_is_drawn_when_it_is_asked_for(workspace: Workspace
     assert report_of(workspace, find_corpus(workspace)) is None
     with pytest.raises(SettingsError, match="no report on corpus 'mail' yet"):
         corpora.report_command(None, False)
+
+
+def test_counts_of_a_corpus_that_is_gone_are_pruned_and_no_others(workspace: Workspace, capsys):
+    corpora.stats_command(None, 0.5, False)
+    (counts,) = (workspace.private / "catalogue").iterdir()
+    assert list(_counts(Reach(workspace, since=0.0))) == []
+    shutil.rmtree(workspace.root / "data" / "corpora" / "mail")
+    assert [item.path for item in _counts(Reach(workspace, since=0.0))] == [counts]

@@ -22,6 +22,7 @@ from tasks.engine.session import Outcome, Session
 from tasks.engine.step import Forecast
 from tasks.engine.workspace import Workspace
 from tasks.report import write_report
+from tasks.report.drawing.bars import limit_histogram
 from tasks.report.drawing.curves import Series, curve_chart, spread, thinned
 from tasks.report.drawing.intervals import interval_cell
 from tasks.report.drawing.layout import Stop, arrange, reduced
@@ -654,3 +655,29 @@ def test_a_run_that_reused_everything_writes_a_page_only_if_none_tells_of_its_pr
     assert second != first
     products.add("train_tokenizer demo", state="reused")  # the page there does not know it
     assert write() not in (first, second)
+
+
+def test_a_source_that_lost_too_much_raises_its_alarm_at_the_top_and_beside_its_numbers(products: Products):
+    sentence = "letters lost 60 of 80 documents (75%), most by filter length.min_words (60)"
+    products.add(
+        "describe_corpus demo", {"statistics.json": STATISTICS | {"alarms": [{"sentence": sentence}]}}
+    )
+    assert ("alarm", sentence) in headline(products.run()).verdicts
+    page = render(products.run())
+    assert page.count("letters lost 60 of 80") == 2
+    assert "log/corpus.html" not in page  # that page was not drawn
+
+
+def test_the_page_on_a_corpus_is_linked_from_the_run_that_made_it(products: Products):
+    step = products.add("describe_corpus demo", {"statistics.json": STATISTICS})
+    (step.folder / "log").mkdir()
+    (step.folder / "log" / "corpus.html").write_text("")
+    assert f'href="../{step.folder.name}/log/corpus.html"' in render(products.run())
+
+
+@pytest.mark.parametrize(("is_least", "out"), [(True, 3), (False, 5)])
+def test_bars_beyond_a_limit_have_another_tone(is_least: bool, out: int):
+    drawn = limit_histogram([1, 2, 3, 4, 5, 6, 7, 8], 0, 8, 3, is_least=is_least, label="words")
+    assert drawn.count('class="fill bad"') == out
+    assert drawn.count('class="fill one"') == 8 - out
+    assert ">limit 3<" in drawn
