@@ -77,6 +77,11 @@ def limit_histogram(
     parts.append(
         text(at + (4 if anchor == "start" else -4), 14, f"limit {bound:g}", class_="tick", text_anchor=anchor)
     )
-    parts.append(text(0, base + 14, f"{low:.3g}", class_="tick"))
-    parts.append(text(width, base + 14, f"{high:.3g}", class_="tick", text_anchor="end"))
+    if low >= 0:  # else it is but the room that the bars beyond the limit need
+        parts.append(text(0, base + 14, _value(low), class_="tick"))
+    parts.append(text(width, base + 14, _value(high), class_="tick", text_anchor="end"))
     return picture(width, base + 20, label, *parts, class_="histogram")
+
+
+def _value(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
