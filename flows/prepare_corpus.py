@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from lmcore.corpus.settings import (
     DEFAULT_FILTERS,
     CleanerPart,
+    DecontaminateConfig,
     DeduplicateConfig,
     FilterPart,
     Measurement,
@@ -18,6 +19,7 @@ from lmcore.corpus.settings import (
 from lmcore.registry import Part
 from tasks.artifacts import Corpus, Decided
 from tasks.clean import clean_documents
+from tasks.decontaminate import decontaminate_documents
 from tasks.deduplicate import deduplicate_documents
 from tasks.describe import describe_corpus
 from tasks.engine.experiment import Experiment
@@ -42,6 +44,8 @@ class PrepareCorpusExperiment(Experiment):
     deduplicate: DeduplicateConfig = DeduplicateConfig()
     repeats: RepeatsConfig | None = None
     """Cut out passages that stand elsewhere word for word, such as `{min_words: 50}`; null leaves them."""
+    decontaminate: DecontaminateConfig | None = None
+    """Leave out documents that hold what models are tested with, such as `{against: [my_questions]}`."""
     split: SplitConfig = SplitConfig()
     alarm_share: float = Field(default=0.5, gt=0, le=1)
     """A source that loses more than this share of its documents is told of at the top of the report."""
@@ -73,6 +77,11 @@ def prepare_corpus(experiment: PrepareCorpusExperiment) -> Corpus:
     decided: list[Decided] = [filtered, distinct]
     if experiment.repeats:
         decided = [*decided, find_repeats(documents, decided, experiment.repeats, name=name)]
+    if contamination := experiment.decontaminate:
+        evaluation = [ingest(source) for source in contamination.against]
+        decided = [
+            *decided, decontaminate_documents(documents, decided, evaluation, contamination, name=name)
+        ]  # fmt: skip
     corpus = split_corpus(documents, decided, raw, experiment.split, name=name)
     describe_corpus.submit(corpus, documents, decided, experiment.filters, experiment.alarm_share, name=name)
     return corpus

@@ -54,15 +54,15 @@ class Repeats(Artifact):
     home: ClassVar[str] = "data/repeats"
 
 
-Decided = FilteredDocuments | DistinctDocuments | Repeats
-"""What stages between cleaning and splitting make: decisions on documents, and no texts."""
-
-
 @dataclass(frozen=True)
 class Contaminated(Artifact):
     """Which documents hold what models are tested with, and the evidence."""
 
     home: ClassVar[str] = "data/decontaminated"
+
+
+Decided = FilteredDocuments | DistinctDocuments | Repeats | Contaminated
+"""What stages between cleaning and splitting make: decisions on documents, and no texts."""
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,7 @@ from typing import Any
 
 from lmcore.corpus.settings import DecontaminateConfig
 from lmcore.lineage import Facts
-from tasks.artifacts import (
-    Contaminated,
-    DistinctDocuments,
-    Documents,
-    FilteredDocuments,
-    RawDocuments,
-    Repeats,
-)
+from tasks.artifacts import Contaminated, Decided, Documents, RawDocuments
 from tasks.engine.step import Build, Forecast, cores_for_bytes, step
 
 
@@ -33,7 +26,7 @@ def _forecast(arguments: Mapping[str, Any]) -> Forecast:
 def decontaminate_documents(
     build: Build,
     documents: Documents,
-    decided: Sequence[FilteredDocuments | DistinctDocuments | Repeats],
+    decided: Sequence[Decided],
     evaluation: Sequence[RawDocuments],
     settings: DecontaminateConfig,
     *,

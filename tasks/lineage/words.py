@@ -39,6 +39,14 @@ STEPS = {
         "Copies and near copies were named. Documents that resemble each other were noted as a family, so "
         "that a family is never split between learning and measuring.",
     ),
+    "find_repeats": StepWords(
+        "Repeated passages",
+        "Passages that stand elsewhere word for word were named, to be cut out where they stand again.",
+    ),
+    "decontaminate_documents": StepWords(
+        "Contaminated documents",
+        "Documents that hold text which models are tested with were named, with the words in common.",
+    ),
     "split_corpus": StepWords(
         "Corpus",
         "What was named before was left out, and each document was put on one of three sides: "
