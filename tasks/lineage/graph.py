@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,13 +100,15 @@ class _Tracer:
         return Node(artifact.address, manifest.name, digest, manifest, inputs)
 
     def _manifest(self, artifact: Artifact) -> Manifest | None:
-        try:
+        """How this very version came to be: another one may have come out with the same bytes since."""
+        present = None
+        with suppress(OSError, ValueError):
             present = self.store.read(self.store.workspace.path(artifact.address))
-            if present.digest == artifact.digest:
-                return present
-        except (OSError, ValueError):
-            pass
-        return self.store.remembered(artifact.key) if artifact.key else None
+        if present and present.digest != artifact.digest:
+            present = None
+        if artifact.key and (present is None or present.key != artifact.key):
+            return self.store.remembered(artifact.key) or present
+        return present
 
     def _recorded(self, called: str) -> Node:
         entry = self.record[called]

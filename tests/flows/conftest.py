@@ -29,7 +29,7 @@ class Lm:
     """The `lm` command in one workspace."""
 
     workspace: Path
-    num_calls: ClassVar[int] = 26
+    num_calls: ClassVar[int] = 27
     """Calls of steps in the whole of the tiny experiment."""
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:

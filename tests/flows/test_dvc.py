@@ -18,8 +18,8 @@ from tasks.versioning.pipeline import is_ours
 
 ROOT = Path(__file__).parents[2]
 DATA = (
-    "ingest_source", "clean_documents", "deduplicate_documents", "split_corpus", "train_tokenizer",
-    "write_shards",
+    "ingest_source", "clean_documents", "filter_documents", "deduplicate_documents", "split_corpus",
+    "train_tokenizer", "write_shards",
 )  # fmt: skip
 
 
@@ -80,9 +80,9 @@ def test_dvc_makes_a_corpus_from_nothing_and_lm_finds_it_made(built, fresh):
     dvc(fresh, "repro", "split_corpus-tiny")
     assert not (fresh.workspace / ".lm" / "prefect").exists()
     ours, theirs = stages(fresh.workspace, "dvc.lock"), stages(built.workspace, "dvc.lock")
-    assert len(ours) == 5
+    assert len(ours) == 6
     assert ours == {name: theirs[name] for name in ours}
-    assert {fresh.actions()[step] for step in DATA[:4]} == {"reuse"}
+    assert {fresh.actions()[step] for step in DATA[:5]} == {"reuse"}
 
 
 def test_a_second_clone_takes_all_that_was_pushed_runs_nothing_and_knows_each_source_file(

@@ -44,7 +44,7 @@ def test_a_refactored_trainer_is_accepted_after_twenty_steps_and_a_changed_one_i
         "pretrain_model tiny: replayed 20 steps, equal bit for bit; accepted (lmcore.train.loop.train)" in out
     )
     assert "accepted code (replayed 20 steps)" in out
-    assert "9 steps, 9 reused" in out
+    assert "10 steps, 10 reused" in out
 
 
 @pytest.fixture
