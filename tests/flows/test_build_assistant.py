@@ -14,9 +14,9 @@ from tasks.tracking import open_store
 
 STEPS = {
     "ingest_source", "clean_documents", "filter_documents", "deduplicate_documents", "split_corpus",
-    "describe_corpus", "train_tokenizer", "write_shards", "write_conversations", "pretrain_model", "continue_training",
-    "finetune_model", "merge_models", "evaluate_model", "compare_models", "examine_models", "choose_model",
-    "register_model",
+    "describe_corpus", "train_tokenizer", "write_shards", "write_conversations", "pretrain_model",
+    "continue_training", "finetune_model", "merge_models", "evaluate_model", "compare_models",
+    "examine_models", "choose_model", "register_model",
 }  # fmt: skip
 
 
