@@ -93,6 +93,9 @@ def test_a_workspace_in_order_is_told_in_one_line_and_a_damaged_copy_in_the_regi
 
 def test_pruning_keeps_what_the_registry_holds_when_its_experiment_is_gone(moved):
     before, experiment = moved.digests(), moved.workspace / "experiments" / "build_assistant" / "tiny.yaml"
+    assert re.search(
+        r"gone: \d+ pieces \(", moved("prune", "--older-than", "0")
+    )  # work kept for the next run
     assert "nothing to prune" in moved("prune", "--older-than", "0")
     experiment.unlink()
     would = re.search(r"would go: (\d+ products)", moved("prune", "--dry-run", "--older-than", "0"))

@@ -14,6 +14,8 @@ from lmcore.config import Config, SettingsError, canonical, explain
 from lmcore.corpus.filters import filters
 from lmcore.registry import Part, Registry
 
+KNOWN = "c4_quality, fineweb_quality, gopher_quality, gopher_repetition, language, length"
+
 
 class FilterPart(Part):
     registry: ClassVar[Registry[Any]] = filters
@@ -49,7 +51,7 @@ def test_names_are_known_without_importing_a_part():
         "print([name for name in sys.modules if name.startswith('lmcore.corpus.filters.')])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "['length', 'repetition']\n[]\n"
+    assert done.stdout.splitlines() == [str(KNOWN.split(", ")), "[]"]
 
 
 def test_a_part_carries_every_dial_into_the_key_also_those_left_out():
@@ -91,10 +93,10 @@ def test_a_helper_file_is_no_part(parts):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ("lenght", "no filter named 'lenght'. Did you mean 'length'? Known: length, repetition"),
-        ("../../../etc/passwd", "no filter named '../../../etc/passwd'. Known: length, repetition"),
-        ({"type": 5}, "no filter named '5'. Known: length, repetition"),
-        ({}, "a filter needs a type. Known: length, repetition"),
+        ("lenght", f"no filter named 'lenght'. Did you mean 'length'? Known: {KNOWN}"),
+        ("../../../etc/passwd", f"no filter named '../../../etc/passwd'. Known: {KNOWN}"),
+        ({"type": 5}, f"no filter named '5'. Known: {KNOWN}"),
+        ({}, f"a filter needs a type. Known: {KNOWN}"),
         (5, "5 is no filter; write its name, or a type with its dials"),
         (None, "None is no filter; write its name, or a type with its dials"),
         (

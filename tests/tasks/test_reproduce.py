@@ -93,7 +93,7 @@ def test_where_a_source_has_changed_what_was_read_from_it_comes_from_a_copy(home
     assert [product.node.step for product in made if product.how == BROUGHT] == ["ingest_source"]
     assert unlike(made) == []
     verdict = judge(made)
-    assert verdict.sentences[0] == "same bytes: 6 products made again, each as it was"
+    assert verdict.sentences[0] == "same bytes: 7 products made again, each as it was"
     assert verdict.sentences[1].endswith("l03.txt has other bytes now")
 
 
