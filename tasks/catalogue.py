@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,9 +62,7 @@ def find_corpus(workspace: Workspace, name: str | None = None) -> FoundCorpus:
     corpora = dict(_made(workspace, Corpus))
     if not corpora:
         raise SettingsError("no corpus here yet; make one: lm prepare_corpus EXPERIMENT")
-    if name is not None and name not in corpora:
-        raise SettingsError(f"no corpus named '{name}'.{did_you_mean(name, corpora)}")
-    name = name or max(corpora, key=lambda each: (_when(corpora[each]), each))
+    name = _chosen(corpora, name, "corpus")
     return _gather(workspace, name, corpora[name], is_only=len(corpora) == 1)
 
 
@@ -77,10 +75,15 @@ def find_shards(workspace: Workspace, name: str | None = None) -> tuple[str, Man
     made = dict(_made(workspace, Shards))
     if not made:
         raise SettingsError("no token shards here yet; write some: lm write_shards EXPERIMENT")
-    if name is not None and name not in made:
-        raise SettingsError(f"no shards named '{name}'.{did_you_mean(name, made)}")
-    name = name or max(made, key=lambda each: (_when(made[each]), each))
+    name = _chosen(made, name, "shards")
     return name, made[name]
+
+
+def _chosen(made: Mapping[str, Manifest], name: str | None, what: str) -> str:
+    """The name asked for, if there is such a product; without one, that of the one made last."""
+    if name is not None and name not in made:
+        raise SettingsError(f"no {what} named '{name}'.{did_you_mean(name, made)}")
+    return name or max(made, key=lambda each: (_when(made[each]), each))
 
 
 def sources_behind(workspace: Workspace, manifest: Manifest) -> Iterator[SourceFiles]:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
+from lmcore.corpus.inputs import skip_line
 from lmcore.corpus.readers import Cuts
 
 BLOCK = 1 << 22
@@ -24,9 +25,9 @@ def cut_after(file: Path, size: int, is_start: Callable[[bytes], bool] | None = 
             if target <= at:  # within a record that is longer than a range
                 continue
             stream.seek(target - 1)
-            at = target - 1 + _pass_line(stream)
+            at = target - 1 + skip_line(stream)
             while is_start and at < end and not is_start(line := stream.readline(BLOCK)):
-                at += len(line) + (0 if line.endswith(b"\n") else _pass_line(stream))
+                at += len(line) + (0 if line.endswith(b"\n") else skip_line(stream))
             if at < end:
                 starts.append(at)
     return starts
@@ -69,12 +70,3 @@ def _count(block: bytes, newline: bytes | None) -> int:
     if newline:
         return block.count(newline)
     return block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
-
-
-def _pass_line(stream: BinaryIO) -> int:
-    passed = 0
-    while block := stream.readline(BLOCK):
-        passed += len(block)
-        if block.endswith(b"\n"):
-            break
-    return passed

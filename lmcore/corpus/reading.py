@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lmcore.corpus.inputs import InputFile, UnreadableFileError, excerpt_of, too_long
 from lmcore.corpus.readers import Draft
@@ -22,15 +22,6 @@ DOCUMENTS, REJECTED = "documents.parquet", "rejected.parquet"
 ROWS_TOGETHER = 2_000
 BYTES_TOGETHER = 8_000_000
 EMPTY = Draft(0, "", "", "the text is empty", "empty")
-
-
-class Range(NamedTuple):
-    """A file of a source, or a range of it."""
-
-    name: str
-    """Relative to the source's folder."""
-    start: int = 0
-    end: int | None = None
 
 
 def read_piece(

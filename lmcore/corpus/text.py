@@ -21,8 +21,14 @@ _PARAGRAPH_BREAKS = re.compile("\n{2,}")
 class _Numbers(dict[str, int]):
     """Gives each new word the next number."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        """By number: a text's new words are at the end, whatever came before."""
+
     def __missing__(self, word: str) -> int:
         number = self[word] = len(self)
+        self.words.append(word)
         return number
 
 
@@ -50,7 +56,7 @@ class Vocabulary:
 
         known = self._tables.get(name, np.zeros(0, dtype))
         if len(known) < len(self._numbers):
-            new = list(self._numbers)[len(known) :]
+            new = self._numbers.words[len(known) :]
             more = np.fromiter(map(measure, new), dtype, len(new))
             known = self._tables[name] = np.concatenate([known, more])
         return known
