@@ -1,8 +1,8 @@
 """Find passages that stand elsewhere already, word for word, to be cut out (Lee et al. 2021).
 
 Of a passage that stands in several documents the longest keeps it, then the one with the smaller digest, as
-with duplicates: no order of input decides. In one document the first occurrence stays. What was found by
-hashes is compared word by word before it is cut.
+with duplicates: no order of input decides. In one document the first occurrence stays; one that begins before
+it has ended ("ha ha ha ha") is no repeat. What was found by hashes is compared word by word before it is cut.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def find_repeats(
     """Write `cuts.parquet`, and `decisions.parquet` for documents of which too little is left, into `out`.
 
     Cutting joins what stood apart, and may so make a new repeat: the search goes on until it finds nothing.
-    Then no run of `min_words` words stands twice in what is left, so a second time changes nothing.
+    Then no run of `min_words` words stands in two places in what is left, so a second time changes nothing.
 
     Args:
         earlier: folders with `decisions.parquet`; documents that stand there are passed over.

@@ -1,8 +1,9 @@
 """`lm up`: one process that keeps Prefect's server and what belongs to it running until it is told to stop.
 
-It holds `up.lock` as long as it lives, so a stale pid is no obstacle; what it has to say stands in
-`state.json`. Of Prefect's server it is one more user, see `server.py`; the other services run under guards.
-When this process is killed the server finds its last user gone, and the guards end the rest.
+It holds `up.lock` as long as it lives, so a stale pid is no obstacle. What it has to say stands in
+`state.json`; that this is its own word is told by `state.lock`, which it takes after the first writing.
+Of Prefect's server it is one more user, see `server.py`; the other services run under guards. When this
+process is killed the server finds its last user gone, and the guards end the rest.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.engine.guard import guarded
-from tasks.engine.locks import is_held, try_lock
+from tasks.engine.locks import is_held, lock, try_lock
 from tasks.engine.server import NoServer, prefect_server, revive_server, server_is_gone
 from tasks.engine.workspace import Workspace
 
@@ -88,17 +89,21 @@ class Supervisor:
             for file in self.leftovers:
                 file.unlink(missing_ok=True)
             self._write(pid=os.getpid(), ready=False, lines=[])
-            try:
-                self._start(None)
-                with prefect_server(self.workspace, self.port) as api:
-                    self._start(api)
-                    self._serve(api)
-            except NoServer as error:
-                self._write(error=str(error))
-                raise
-            finally:
-                self._stop()
+            with lock(home_of(self.workspace) / "state.lock"):
+                self._live()
         return True
+
+    def _live(self) -> None:
+        try:
+            self._start(None)
+            with prefect_server(self.workspace, self.port) as api:
+                self._start(api)
+                self._serve(api)
+        except NoServer as error:
+            self._write(error=str(error))
+            raise
+        finally:
+            self._stop()
 
     def _start(self, api: str | None) -> None:
         for service in self.services:
@@ -176,9 +181,13 @@ def is_up(workspace: Workspace) -> bool:
 
 
 def read_state(workspace: Workspace) -> dict[str, Any]:
-    """What the supervisor has said; empty where none is alive."""
+    """What the supervisor has said; empty where none is alive, or none has said anything yet."""
+    home = home_of(workspace)
+    # First the lock: what is read afterwards was written by whoever holds it.
+    if not is_held(home / "state.lock"):
+        return {}
     try:
-        state: dict[str, Any] = json.loads((home_of(workspace) / "state.json").read_text())
+        state: dict[str, Any] = json.loads((home / "state.json").read_text())
     except (OSError, ValueError):
         return {}
-    return state if is_up(workspace) else {}
+    return state

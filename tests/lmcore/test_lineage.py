@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.lineage import (
@@ -102,7 +102,7 @@ def test_no_byte_of_a_manifest_changes_unseen(tmp_path):
                 read_manifest(tmp_path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(max_examples=50)
 @given(st.data())
 def test_no_cut_or_addition_in_a_manifest_goes_unseen(tmp_path: Path, data):
     write_manifest(make_manifest(), tmp_path)

@@ -223,7 +223,7 @@ def test_arrows_that_follow_from_others_are_left_out():
     assert reduced(needs) == {"a": [], "b": ["a"], "c": ["b"], "d": ["c"]}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sets(st.integers(0, 14), max_size=3), min_size=1, max_size=15))
 def test_a_graph_runs_downwards_and_nothing_overlaps(picks: list[set[int]]):
     needs = {

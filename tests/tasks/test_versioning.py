@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.versioning import (
@@ -130,7 +130,7 @@ def test_dvc_checks_out_what_was_taken_here(tmp_path: Path, product: Path) -> No
     assert "up to date" in dvc(tmp_path, "status")
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10)
 @given(
     st.dictionaries(
         st.from_regex(r"([a-c]/){0,2}[d-f]\w{0,4}", fullmatch=True), st.binary(max_size=50), min_size=1

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lmcore.batching.permutation import BLOCK, EpochOrder, Permutation, stable_hash
@@ -55,7 +55,6 @@ def test_an_empty_order_is_refused():
 
 
 @given(st.integers(1, 50), st.integers(0, 2**40), st.integers(0, 200), st.integers(0, 200))
-@settings(deadline=None)
 def test_every_stretch_of_a_run_is_its_epochs_orders_one_after_the_other(length, seed, first, count):
     epochs = [
         Permutation(length, "name", seed, epoch)(np.arange(length)) for epoch in range(400 // length + 1)

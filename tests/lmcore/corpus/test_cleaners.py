@@ -145,7 +145,7 @@ BITS = st.sampled_from(
 
 
 @given(text=st.lists(BITS, max_size=30).map("".join) | st.lists(BITS, max_size=30).map(" ".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_cleaning_twice_changes_nothing(text: str):
     parts = [CleanerPart(type="mojibake"), CleanerPart(type="c4_lines")]
     parts.append(CleanerPart.model_validate({"type": "personal_data", "kinds": EVERYTHING}))

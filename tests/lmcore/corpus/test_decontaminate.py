@@ -148,7 +148,7 @@ TEXTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=12).map(" ".join), m
 
 
 @given(texts=TEXTS, items=TEXTS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_evidence_agrees_with_plain_sets(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], items: list[str]
 ):

@@ -271,7 +271,7 @@ documents = st.lists(
 
 
 @given(texts=documents)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_verdict_agrees_with_plain_sets(tmp_path_factory: pytest.TempPathFactory, texts: list[str]):
     config = DeduplicateConfig(shingle_words=2, jaccard=0.6, containment=0.8, bands=32, rows=1)
     folder, out = tmp_path_factory.mktemp("in"), tmp_path_factory.mktemp("out")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.corpus import document as module
@@ -31,7 +31,7 @@ def test_the_digest_is_sha256_of_the_text_as_utf8():
 
 
 @given(texts=st.lists(anything, max_size=5))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_is_written_is_read_again(tmp_path: Path, texts: list[str]):
     rows = [dataclasses.replace(SAMPLE, line=line).with_text(text) for line, text in enumerate(texts)]
     assert write(tmp_path / "rows.parquet", Document, rows) == len(rows)

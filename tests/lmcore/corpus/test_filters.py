@@ -237,7 +237,7 @@ def punctuation() -> str:
 
 
 @given(text=PAGES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @pytest.mark.parametrize("name", ["gopher_quality", "gopher_repetition", "fineweb_quality"])
 def test_decisions_are_those_of_datatrove(datatrove: Callable[[str, str], bool], name: str, text: str):
     if name == "gopher_repetition" and any(  # the one declared difference

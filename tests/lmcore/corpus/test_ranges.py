@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.corpus import ingest
@@ -18,9 +18,7 @@ from lmcore.corpus.ingest import read_source
 from lmcore.corpus.readers import cutters, readers
 from lmcore.corpus.settings import Source
 
-on_files = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None
-)
+on_files = settings(max_examples=20)
 texts = st.text(alphabet=st.sampled_from('ab",\n\r;é€ \u2028'), max_size=12)
 NAMES = ("documents.parquet", "rejected.parquet")
 

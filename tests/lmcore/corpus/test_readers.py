@@ -12,16 +12,14 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.corpus.inputs import InputFile, UnreadableFileError, bad_byte
 from lmcore.corpus.readers import Draft, readers
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
-on_files = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12, deadline=None
-)
+on_files = settings(max_examples=12)
 
 
 def drafts_of(file: Path, reader: str, **dials: Any) -> list[Draft]:

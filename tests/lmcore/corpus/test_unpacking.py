@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmcore.corpus.inputs import InputFile, UnreadableFileError
@@ -25,9 +25,7 @@ else:
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd.compress
 }  # fmt: skip
-on_files = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None
-)
+on_files = settings(max_examples=15)
 
 
 @pytest.mark.parametrize("suffix", PACKERS)

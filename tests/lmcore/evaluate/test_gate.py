@@ -302,7 +302,7 @@ def test_a_broken_champion_is_not_compared_with(folder):
     shift=st.floats(0, 1e4),
     looks=st.sampled_from([1, 52]),
 )
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 def test_whatever_the_documents_a_challenger_with_no_lower_score_is_not_passed(bits, shift, looks):
     differences = np.array(bits)
     differences += max(0.0, -differences.mean()) + shift

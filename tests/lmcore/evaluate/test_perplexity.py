@@ -104,7 +104,7 @@ def test_stride_one_is_each_token_with_the_whole_context_before_it(model):
 
 
 @given(st.integers(1, 20), st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_windows_cannot_change_what_a_bigram_model_says(context, data):
     stride = data.draw(st.integers(1, context))
     documents = some_documents(33, 20, 5)

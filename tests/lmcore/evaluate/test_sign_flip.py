@@ -72,14 +72,14 @@ def test_what_is_not_significant_is_settled_with_few_draws():
 
 
 @given(values=FEW)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_it_is_the_share_of_all_changes_of_sign(values):
     p = sign_flip(values, ones(values), adverse=0, num_draws=20_000)
     assert p == pytest.approx(exact(values) if any(values) else 1, abs=0.04)
 
 
 @given(values=FEW, sizes=st.lists(st.integers(1, 99), min_size=8, max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_thinking_of_worse_documents_never_makes_a_challenger_look_better(values, sizes):
     weights = sizes[: len(values)]
     plain, thought = (sign_flip(values, weights, adverse=n, num_draws=20_000) for n in (0, ADVERSE))
@@ -87,7 +87,7 @@ def test_thinking_of_worse_documents_never_makes_a_challenger_look_better(values
 
 
 @given(values=FEW, scale=st.sampled_from([0.001, 2.0, 4096.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_unit_of_the_differences_changes_nothing(values, scale):
     differences = np.array(values, dtype=np.float64)
     found = [sign_flip(each, ones(values), num_draws=5_000) for each in (differences, differences * scale)]
@@ -95,7 +95,7 @@ def test_the_unit_of_the_differences_changes_nothing(values, scale):
 
 
 @given(values=FEW)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_both_directions_are_never_shown_at_once(values):
     differences = np.array(values, dtype=np.float64)
     p = [sign_flip(each, ones(values), num_draws=20_000) for each in (differences, -differences)]

@@ -109,7 +109,7 @@ def test_training_moves_the_adapter_and_leaves_every_bit_of_the_base(is_tied):
 
 
 @given(st.integers(1, 9), st.sets(st.sampled_from(TARGETS), min_size=1), st.integers(0, 5), st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_number_of_trained_parameters_has_a_closed_form(rank, targets, num_ids, is_tied):
     config = LoraConfig(rank=rank, targets=tuple(targets))
     model = make_base(is_tied)

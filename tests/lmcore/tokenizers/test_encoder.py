@@ -67,7 +67,7 @@ def test_ids_are_those_of_tokenizers_at_the_first_and_at_every_later_time(docume
 
 
 @given(texts=st.lists(ANY_TEXT, max_size=6), rule=st.sampled_from(RULES), repeats=st.integers(1, 3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_ids_of_any_texts_are_those_of_tokenizers(documents, texts, rule, repeats):
     ours = PieceEncoder(documents[rule], 0)
     for _ in range(repeats):

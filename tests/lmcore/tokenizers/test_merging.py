@@ -69,7 +69,7 @@ def test_vocabularies_of_the_shipped_texts_are_those_of_tokenizers(rule, vocab_s
     rule=st.sampled_from(sorted(PATTERNS)),
     min_frequency=st.integers(1, 3),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_all_merges_of_a_few_letters_are_those_of_tokenizers(texts, rule, min_frequency):
     expected = learn_by_tokenizers(texts, 1000, rule, min_frequency)
     assert learn_all(texts, rule, min_frequency) == expected

@@ -40,7 +40,7 @@ def cut_by_tokenizers(texts, rule):
 
 @pytest.mark.parametrize("rule", RULES)
 @given(texts=st.lists(st.one_of(TRICKY, ANY_TEXT), max_size=8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_texts_are_cut_as_tokenizers_cuts_them(rule, texts):
     assert cut(texts, rule) == cut_by_tokenizers(texts, rule)
 

@@ -45,7 +45,7 @@ def learned(folder):
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=st.one_of(ANY_TEXT, SPELLS_CONTROL))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_text_comes_back_with_the_ids_that_transformers_gives_and_no_control_token(opened, kind, text):
     tokenizer, reference = opened[kind]
     ids = tokenizer.encode(text)
