@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flows.embed_words import EmbedWordsExperiment
 from flows.evaluate import evaluate
 from flows.finetune import FinetuneExperiment, chat_models, finetune
 from flows.merge import JOINT, MergeExperiment, language_models, merge
@@ -16,8 +17,8 @@ from tasks.register import register_model
 from tasks.settings import AssistantConfig, RegistrationConfig
 
 
-class BuildAssistantExperiment(FinetuneExperiment, MergeExperiment):
-    """The whole way, and the names that the models get."""
+class BuildAssistantExperiment(FinetuneExperiment, MergeExperiment, EmbedWordsExperiment):
+    """The whole way with the analyses beside it, and the names that the models get."""
 
     registration: RegistrationConfig = RegistrationConfig()
     """Of the language model; its name is the experiment's."""

@@ -92,6 +92,13 @@ class Conversations(Artifact):
 
 
 @dataclass(frozen=True)
+class Embeddings(Artifact):
+    """Vectors of the words and documents of a corpus."""
+
+    home: ClassVar[str] = "data/embeddings"
+
+
+@dataclass(frozen=True)
 class Checkpoint(Artifact):
     """A trained model as a Hugging Face folder, tokenizer beside weights."""
 

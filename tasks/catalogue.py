@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lmcore.config import SettingsError, did_you_mean
 from lmcore.lineage import MANIFEST, Manifest
-from tasks.artifacts import Corpus, Documents, RawDocuments, Shards, SourceFiles
+from tasks.artifacts import Corpus, Documents, Embeddings, RawDocuments, Shards, SourceFiles
 from tasks.engine.artifact import Artifact
 from tasks.engine.leftovers import CATALOGUE
 from tasks.engine.store import Store
@@ -77,6 +77,26 @@ def find_shards(workspace: Workspace, name: str | None = None) -> tuple[str, Man
         raise SettingsError("no token shards here yet; write some: lm write_shards EXPERIMENT")
     name = _chosen(made, name, "shards")
     return name, made[name]
+
+
+def find_embeddings(workspace: Workspace, corpus: FoundCorpus) -> Path:
+    """Where the vectors of a corpus's words lie; of several, those made last.
+
+    Raises:
+        SettingsError: there are none of this version of the corpus.
+    """
+    made = {
+        name: manifest
+        for name, manifest in _made(workspace, Embeddings)
+        if any(artifact.digest == corpus.manifest.digest for _, artifact in inputs_in(manifest))
+    }
+    if not made:
+        raise SettingsError(
+            f"no vectors of this version of corpus '{corpus.name}' here yet; make some: "
+            "lm embed_words EXPERIMENT"
+        )
+    name = _chosen(made, None, "embeddings")
+    return workspace.path(f"{Embeddings.home}/{name}")
 
 
 def _chosen(made: Mapping[str, Manifest], name: str | None, what: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,6 +30,8 @@ Document = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Everything, for programs.")]
+ClassifyBy = Literal["source", "file", "title"]
+Features = Literal["binary", "counts", "bigrams"]
 AlarmShare = Annotated[
     float, typer.Option(min=0, max=1, help="A source that loses more than this share raises an alarm.")
 ]
@@ -160,6 +162,41 @@ def report(
     from flows.cli.corpora import report_command
 
     report_command(corpus, is_opened)
+
+
+@data_app.command()
+def classify(
+    by: Annotated[ClassifyBy, typer.Option(help="What is to be told from the words.")] = "source",
+    features: Annotated[
+        Features,
+        typer.Option(help="Whether a word is there, how often, or that of pairs of neighbours as well."),
+    ] = "binary",
+    min_documents: Annotated[int, typer.Option(min=1, help="Leave out what is in fewer texts.")] = 2,
+    max_features: Annotated[int, typer.Option(min=1, help="Only so many, the most frequent.")] = 20_000,
+    corpus: CorpusName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell from its words alone which source a text is from: a bag of words with logistic regression."""
+    from flows.cli.analysis import classify_command
+
+    classify_command(corpus, by, features, min_documents, max_features, as_json)
+
+
+@data_app.command()
+def like(
+    word: Annotated[str | None, typer.Argument(help="A word.", show_default=False)] = None,
+    document: Annotated[
+        str | None,
+        typer.Option("--document", metavar="DOCUMENT", help="Its id or title.", show_default=False),
+    ] = None,
+    corpus: CorpusName = None,
+    number: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Show the words or documents whose vectors are nearest; `lm embed_words` makes the vectors."""
+    from flows.cli.analysis import like_command
+
+    like_command(word, document, corpus, number, as_json)
 
 
 def trace(

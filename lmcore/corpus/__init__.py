@@ -9,6 +9,7 @@
     decontaminate.py  -> which hold what is tested with    ngrams.py
     split.py        -> train, validation, test, for ever   ledger.py  which document is on which side
     statistics.py   a corpus in numbers, by SQL
+    analysis/       what words tell: classes, vectors  (beside the way to a model)
     text.py         a text whose words are numbered once for all who measure
     pieces.py       work cut into pieces that are kept; chunks.py cuts tables, and the cuts stay
 

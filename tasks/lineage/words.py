@@ -58,6 +58,11 @@ STEPS = {
         "A vocabulary of pieces of words was learnt from the train side alone. Text reaches the model as "
         "numbers of these pieces, called tokens.",
     ),
+    "embed_words": StepWords(
+        "Word vectors",
+        "A vector for each word was learnt from the words around it on the train side, and from these one "
+        "for each document. They serve to look into the corpus; no model is made from them.",
+    ),
     "write_shards": StepWords(
         "Token shards", "The documents of each side were written as tokens, ready for training."
     ),
@@ -99,6 +104,7 @@ OUTCOMES = {
     "split_corpus": "{train_documents} to learn from, {validation_documents} to choose by, "
     "{test_documents} to measure by",
     "train_tokenizer": "{vocab_size} pieces",
+    "embed_words": "vectors of {words} words and {documents} documents",
     "write_shards": "{train_tokens} tokens to learn from",
     "write_conversations": "{train_conversations} to learn from, {test_conversations} to measure by",
     "pretrain_model": "{parameters} parameters, {steps} steps over {tokens} tokens",
