@@ -11,7 +11,7 @@ from rich.text import Text
 
 from flows.cli.corpora import opened
 from flows.cli.screen import console
-from flows.cli.tables import cells, labelled, print_json, table
+from flows.cli.tables import cells, print_json, table
 from lmcore.config import SettingsError
 from tasks.catalogue import find_corpus, find_embeddings
 from tasks.engine.workspace import find_workspace
@@ -83,9 +83,10 @@ def _show_mistakes(out: Console, result: Classification) -> None:
 
 def _show_words(out: Console, result: Classification) -> None:
     out.print()
-    out.print("words that speak for a class, the strongest first", style="dim")
+    shown = table("class", "words that speak for it, the strongest first")
     for label, words in list(result.telling_words.items())[:SHOWN]:
-        labelled(out, label, ", ".join(each.word for each in words))
+        shown.add_row(*cells(label, ", ".join(each.word for each in words)))
+    out.print(shown)
     if len(result.telling_words) > SHOWN:
         more = len(result.telling_words) - SHOWN
         out.print(f"and of {more:,} more (--json tells all)", style="dim")

@@ -30,7 +30,7 @@ Document = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Everything, for programs.")]
-ClassifyBy = Literal["source", "file", "title"]
+ClassifyBy = Literal["source", "file"]
 Features = Literal["binary", "counts", "bigrams"]
 AlarmShare = Annotated[
     float, typer.Option(min=0, max=1, help="A source that loses more than this share raises an alarm.")

@@ -78,13 +78,12 @@ class WordClassifier:
         Raises:
             ValueError: fewer than two classes, or no word in enough texts.
         """
-        from sklearn.exceptions import ConvergenceWarning
         from threadpoolctl import threadpool_limits
 
         scaled = self._scaler.fit_transform(self._vectorizer.fit_transform(texts).astype(np.float64))
         # Sums that are split over threads round differently for each number of them.
         with threadpool_limits(1), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.simplefilter("ignore", UserWarning)  # of too few steps, of many classes
             self._classifier.fit(scaled, labels)
         return self
 

@@ -12,7 +12,7 @@ from lmcore.config import SettingsError
 from lmcore.corpus.analysis.bag_of_words import Features, TellingWord, WordClassifier
 from lmcore.corpus.document import Document, read
 
-Label = Literal["source", "file", "title"]
+Label = Literal["source", "file"]
 """What of a document can be its class."""
 MOST_FEATURES = 20_000
 

@@ -4,11 +4,11 @@ A word's vector x and the other vector y of a word are drawn together where one 
 and pushed apart where it was drawn by chance: maximise, over the pairs of the text,
 log s(x.y) + k E[log s(-x.n)], n drawn by count^0.75, s the logistic function.
 
-A step goes over CENTRES neighbouring words at once. Their contexts overlap, so all dot products of the step
-are one matrix product, masked to the windows; the chance draws of a step are shared by its centres (Ji et
-al. 2016), each weighted so that a pair meets k of them. The expected gradient is that of separate draws, and
-matrix products take the place of a gather for each draw. Steps are taken in an order by chance, so that no
-source has the last word.
+A step goes over some neighbouring words at once, its centres. Their contexts overlap, so all dot products of
+the step are one matrix product, masked to the windows; the chance draws of a step are shared by its centres
+(Ji et al. 2016), each weighted so that a pair meets k of them. The expected gradient is that of separate
+draws, and matrix products take the place of a gather for each draw. Steps are taken in an order by chance,
+so that no source has the last word.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ Vectors = NDArray[np.float32]
 Progress = Callable[[int, int, float], None]
 """Told after each epoch: epochs done, of how many, mean loss of a pair."""
 
-CENTRES, DRAWS = 128, 128
+MOST_CENTRES, FEWEST_CENTRES, DRAWS = 128, 4, 128
+SAME = 1.0
+"""A step has so few centres that no word is expected among them more often. Changes of a step add up, so one
+with much of the same overshoots: a text of a dozen words diverged with 128 centres, and with 36."""
 POWER = 0.75
 LEAST_RATE = 1e-4 / 0.025
 """Of the learning rate: what is left of it in the end."""
@@ -63,7 +66,8 @@ def train_skip_gram(
     random = np.random.RandomState(config.seed)  # its streams are frozen
     model, draw = _Model(len(texts.words), config, random), NegativeSampler(texts.counts)
     losses = []
-    with threadpool_limits(1), np.errstate(over="ignore"):  # sums split over threads round differently
+    # Sums that are split over threads round differently for each number of them.
+    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
         for epoch in range(config.epochs):
             total, pairs = 0.0, 0
             text = _Epoch(texts, config, random)
@@ -74,6 +78,8 @@ def train_skip_gram(
                     total, pairs = total + model.loss(step, negatives), pairs + int(step.is_pair.sum())
                 model.learn(step, negatives, config.learning_rate * max(rate, LEAST_RATE))
             losses.append(total / max(pairs, 1))
+            if not np.isfinite(losses[-1]):
+                raise ValueError("learning diverged; lower embeddings.learning_rate")
             if progress:
                 progress(epoch + 1, config.epochs, losses[-1])
     if not model.num_pairs:
@@ -121,24 +127,31 @@ class _Epoch:
         is_kept = random.random_sample(len(texts.tokens)) < shares[texts.tokens]
         tokens, places = texts.tokens[is_kept], texts.texts[is_kept]
         reaches = random.randint(1, config.window + 1, size=len(tokens)).astype(np.int8)
-        self.num_steps = -(-len(tokens) // CENTRES)
+        self._size = _centres(texts.counts * shares)
+        self.num_steps = -(-len(tokens) // self._size)
         # Filled up so that all steps have one shape; what fills up is of no text and reaches nowhere.
-        edge, rest = config.window, -len(tokens) % CENTRES
+        edge, rest = config.window, -len(tokens) % self._size
         self._tokens = np.pad(tokens, (edge, edge + rest))
         self._texts = np.pad(places, (edge, edge + rest), constant_values=-1)
         self._reaches = np.pad(reaches, (0, rest))
         self._edge = edge
-        around, centres = np.arange(CENTRES + 2 * edge), np.arange(CENTRES)
+        around, centres = np.arange(self._size + 2 * edge), np.arange(self._size)
         self._distances = np.abs(around - edge - centres[:, None])  # (T, C)
         self._distances[self._distances == 0] = 2 * edge  # no word is its own context
 
     def step(self, number: int) -> _Step:
-        begin = number * CENTRES
-        centres = slice(begin + self._edge, begin + self._edge + CENTRES)
-        around = slice(begin, begin + CENTRES + 2 * self._edge)
-        is_near = self._distances <= self._reaches[begin : begin + CENTRES, None]
+        begin, size = number * self._size, self._size
+        centres = slice(begin + self._edge, begin + self._edge + size)
+        around = slice(begin, begin + size + 2 * self._edge)
+        is_near = self._distances <= self._reaches[begin : begin + size, None]
         is_pair = is_near & (self._texts[centres, None] == self._texts[around])
         return _Step(self._tokens[centres], self._tokens[around], is_pair)
+
+
+def _centres(occurrences: NDArray[np.float64]) -> int:
+    """How many centres a step has, given how often each word is expected in an epoch."""
+    share = float(occurrences.max() / occurrences.sum())
+    return max(min(int(SAME / share), MOST_CENTRES), FEWEST_CENTRES)
 
 
 class _Model:
