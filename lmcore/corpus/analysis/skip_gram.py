@@ -27,7 +27,7 @@ Vectors = NDArray[np.float32]
 Progress = Callable[[int, int, float], None]
 """Told after each epoch: epochs done, of how many, mean loss of a pair."""
 
-MOST_CENTRES, FEWEST_CENTRES, DRAWS = 128, 4, 128
+MOST_CENTRES, FEWEST_CENTRES, DRAWS = 128, 4, 64
 SAME = 1.0
 """A step has so few centres that no word is expected among them more often. Changes of a step add up, so one
 with much of the same overshoots: a text of a dozen words diverged with 128 centres, and with 36."""

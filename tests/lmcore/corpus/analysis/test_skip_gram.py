@@ -14,6 +14,7 @@ from scipy.stats import chisquare
 from lmcore.corpus.analysis.nearest import nearest
 from lmcore.corpus.analysis.settings import SkipGramConfig
 from lmcore.corpus.analysis.skip_gram import (
+    DRAWS,
     NegativeSampler,
     _add_rows,
     _Epoch,
@@ -102,7 +103,7 @@ def test_a_step_goes_down_the_gradient_of_the_loss():
     model.inputs = random.standard_normal(model.inputs.shape).astype(np.float32)
     model.outputs = random.standard_normal(model.outputs.shape).astype(np.float32)
     step = _Epoch(texts, config, random).step(1)
-    negatives = NegativeSampler(texts.counts)(random, 128)
+    negatives = NegativeSampler(texts.counts)(random, DRAWS)
     inputs = torch.tensor(model.inputs, dtype=torch.float64, requires_grad=True)
     outputs = torch.tensor(model.outputs, dtype=torch.float64, requires_grad=True)
     loss = torch.zeros((), dtype=torch.float64)
