@@ -7,7 +7,7 @@ characters between white space.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +41,6 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self._numbers)
-
-    def __iter__(self) -> Iterator[str]:
-        """The words by number, from 0 on."""
-        return iter(self._numbers)
 
     def number(self, words: list[str]) -> NDArray[np.int64]:
         """The number of each word, (N,)."""

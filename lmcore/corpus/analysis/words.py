@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from lmcore.corpus.text import Vocabulary
 
 PATTERN = r"(?u)\w+"
 _WORDS = re.compile(PATTERN)
@@ -36,13 +35,14 @@ class NumberedTexts:
 
 def number_words(texts: Iterable[str], min_count: int = 1) -> NumberedTexts:
     """Number the words that occur `min_count` times or more."""
-    vocabulary = Vocabulary()
-    parts = [vocabulary.number(words_of(text)).astype(np.int32) for text in texts]
+    known: defaultdict[str, int] = defaultdict()
+    known.default_factory = known.__len__  # a new word has the next number
+    parts = [np.array([known[word] for word in words_of(text)], np.int32) for text in texts]
     tokens = np.concatenate([np.zeros(0, np.int32), *parts])
     lengths = np.fromiter(map(len, parts), np.int64, len(parts))
     places = np.repeat(np.arange(len(parts), dtype=np.int32), lengths)
-    counts = np.bincount(tokens, minlength=len(vocabulary))
-    spelled = list(vocabulary)
+    counts = np.bincount(tokens, minlength=len(known))
+    spelled = list(known)
     kept = sorted((-count, spelled[n], n) for n, count in enumerate(counts.tolist()) if count >= min_count)
     numbers = np.full(len(spelled), -1, np.int32)
     numbers[[n for *_, n in kept]] = np.arange(len(kept))
