@@ -11,6 +11,7 @@ propose, we compare the texts first.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -119,7 +120,7 @@ def their_pass(texts: list[str], folder: Path) -> int:
         MinhashDedupSignature,
     )
 
-    _let_it_hash_text()
+    make_peer_work()
     pages = [Page(text=text, id=str(number)) for number, text in enumerate(texts)]
     for filter in peers().values():
         pages = [page for page in pages if _is_kept(filter.filter(page))]
@@ -131,11 +132,14 @@ def their_pass(texts: list[str], folder: Path) -> int:
     return sum(1 for _ in MinhashDedupFilter(removed).run(iter(pages), 0, 1))
 
 
-def _let_it_hash_text() -> None:
-    """datatrove hands text to xxhash, whose version 4 takes bytes alone."""
+def make_peer_work() -> None:
+    """datatrove hands text to xxhash, whose version 4 takes bytes alone; and it tells of each stage."""
+    os.environ["TQDM_DISABLE"] = "1"
     import xxhash
     from datatrove.utils.hashes import xxhash as hashes
+    from loguru import logger
 
+    logger.disable("datatrove")
     hashes.xxhash64 = lambda text: xxhash.xxh64_intdigest(text.encode())
 
 
@@ -192,7 +196,7 @@ def compare_decisions(documents: list[Document], folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("raw", type=Path, nargs="+")
-    parser.add_argument("--megabytes", type=float, default=20)
+    parser.add_argument("--megabytes", type=float, default=20, help="the first of them only")
     options = parser.parse_args()
     documents, size = [], 0
     for folder in options.raw:

@@ -9,6 +9,7 @@ the peak above that of the texts. Where gigatoken is installed, it is measured a
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -84,16 +85,14 @@ def measure(work: Callable[[list[str], int], Merges], path: Path, vocab_size: in
 def main(path: Path, vocab_size: int) -> None:
     context = multiprocessing.get_context("spawn")
     results: dict[str, list[tuple[float, float, Merges]]] = {}
+    works = [tokenizers, ours, *([gigatoken] if importlib.util.find_spec("gigatoken") else [])]
     for _ in range(ROUNDS):
-        for work in (tokenizers, ours, gigatoken):
+        for work in works:
             received, sent = context.Pipe(duplex=False)
             process = context.Process(target=measure, args=(work, path, vocab_size, sent))
             process.start()
             sent.close()
-            try:
-                results.setdefault(work.__name__, []).append(received.recv())
-            except EOFError:
-                print(f"{work.__name__} ended without a result")
+            results.setdefault(work.__name__, []).append(received.recv())
             process.join()
     expected = results["tokenizers"][0][2]
     theirs = statistics.median(speed for speed, _, _ in results["tokenizers"])
