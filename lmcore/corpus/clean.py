@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -123,17 +124,18 @@ def clean_text(
 ) -> tuple[str, list[tuple[str, Any]]]:
     """The clean text, and (cleaner, edit) for what was changed on the way.
 
-    Cleaners go over the text until none of them finds anything more: what one leaves may be another's case.
+    Cleaners go over the text in turn until none of them finds anything more: what one leaves may be another's
+    case.
     """
-    text, changes = normalize_text(text, normalize), []
-    for _ in range(MOST_ROUNDS):
-        before = text
-        for name, cleaner in mend:
-            cleaned = cleaner(text)
-            if cleaned.text != text:
-                text = normalize_text(cleaned.text, normalize)
-            changes += [(name, edit) for edit in cleaned.edits]
-        if text == before:
+    text, changes, num_resting = normalize_text(text, normalize), [], 0
+    for name, cleaner in islice(cycle(mend), MOST_ROUNDS * len(mend)):
+        cleaned = cleaner(text)
+        changes += [(name, edit) for edit in cleaned.edits]
+        if cleaned.text != text:
+            text, num_resting = normalize_text(cleaned.text, normalize), 0
+            continue
+        num_resting += 1
+        if num_resting == len(mend):
             break
     return text, changes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from lmcore.corpus.cleaners import Cleaned, Tally, cleaners
 
@@ -31,23 +32,39 @@ def c4_lines(
     words are counted without them, other than in C4's code, so that a second pass finds nothing more.
     """
     tally, kept = Tally(), []
+    may_cite = without_citations and CITATION.search(text) is not None
+    named = _named_in(text, without_javascript, without_policies, may_cite)
     for line in text.split("\n"):
         stripped = line.strip()
         if not stripped:
             continue
-        words = stripped.split()
-        if any(len(word) > max_word_characters for word in words):
+        if len(stripped) > max_word_characters and max(map(len, stripped.split())) > max_word_characters:
             tally.count("long_word", line)
             continue
-        if without_citations and "[" in stripped and CITATION.search(stripped):
+        if may_cite and "[" in stripped and CITATION.search(stripped):
             stripped = _without_citations(stripped, tally)
-        rule = _broken(stripped, needs_terminal_punctuation, min_words, without_javascript, without_policies)
+        rule = _broken(stripped, needs_terminal_punctuation, min_words, named)
         if rule:
             tally.count(rule, line)
         else:
             kept.append(stripped)
-    cleaned = "\n".join(kept)
-    return Cleaned(cleaned, tally.edits())
+    return Cleaned("\n".join(kept), tally.edits())
+
+
+class _Named(NamedTuple):
+    """What lines are looked through for."""
+
+    javascript: bool
+    policies: bool
+
+
+def _named_in(text: str, without_javascript: bool, without_policies: bool, may_cite: bool) -> _Named:
+    """Nothing that the whole text does not name; where a citation goes, what it parted comes together."""
+    lowered = text.lower()
+    return _Named(
+        without_javascript and (may_cite or "javascript" in lowered),
+        without_policies and (may_cite or any(policy in lowered for policy in POLICIES)),
+    )
 
 
 def _without_citations(line: str, tally: Tally) -> str:
@@ -58,19 +75,19 @@ def _without_citations(line: str, tally: Tally) -> str:
     return " ".join(line.split())
 
 
-def _broken(
-    line: str, needs_end: bool, min_words: int, without_javascript: bool, without_policies: bool
-) -> str | None:
+def _broken(line: str, needs_end: bool, min_words: int, named: _Named) -> str | None:
     """The rule that takes the line out; None if it stays."""
     if needs_end and (not line.endswith(ENDS) or line.endswith("...")):
         return "no_terminal_punctuation"
-    if len(line.split()) < min_words:
+    if len(line.split(None, min_words)) < min_words:
         return "few_words"
+    if not any(named):
+        return None
     lowered = line.lower()
     if "lorem ipsum" in lowered:
         return None
-    if without_javascript and "javascript" in lowered:
+    if named.javascript and "javascript" in lowered:
         return "javascript"
-    if "{" not in line and without_policies and any(policy in lowered for policy in POLICIES):
+    if "{" not in line and named.policies and any(policy in lowered for policy in POLICIES):
         return "policy"
     return None

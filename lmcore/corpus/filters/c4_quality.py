@@ -8,6 +8,8 @@ from lmcore.corpus.filters import Signals, filters
 from lmcore.corpus.text import Text
 
 SENTENCE_END = re.compile(r"[.?!]+[\"')\]]*(?=\s|$)")
+LINE_END = re.compile(r"[.?!][\"')\]]*[^\S\n]*$", re.MULTILINE)
+"""Of a line that ends with its last sentence."""
 
 
 @filters.register
@@ -25,12 +27,12 @@ def c4_quality(
     """
     lowered = text.text.lower()
     return {
-        "sentences": sum(map(_sentences, text.lines)),
+        "sentences": _sentences(text.text),
         "lorem_ipsum": lowered.count("lorem ipsum"),
         "curly_brackets": text.text.count("{"),
     }
 
 
-def _sentences(line: str) -> int:
-    ends = [match.end() for match in SENTENCE_END.finditer(line)]
-    return len(ends) + bool(line[ends[-1] if ends else 0 :].strip())
+def _sentences(text: str) -> int:
+    num_lines = sum(map(bool, map(str.strip, text.split("\n"))))
+    return len(SENTENCE_END.findall(text)) + num_lines - len(LINE_END.findall(text))

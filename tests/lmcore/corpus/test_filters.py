@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -246,3 +247,13 @@ def test_decisions_are_those_of_datatrove(datatrove: Callable[[str, str], bool],
         return
     dials = {"symbols": punctuation()} if name == "gopher_quality" else {}
     assert passes(name, text.strip("\n"), **dials) == datatrove(name, text.strip("\n"))
+
+
+@given(text=st.lists(st.sampled_from([*"ab.?!\"')] \t\n", "Mr. X", "...", "\n\n"]), max_size=40).map("".join))
+def test_sentences_of_a_text_are_those_of_its_lines(text: str):
+    # Line by line: an end of a sentence stands before white space, and what is left of a line is one more.
+    counted = 0
+    for line in text.split("\n"):
+        ends = [match.end() for match in re.finditer(r"[.?!]+[\"')\]]*(?=\s|$)", line)]
+        counted += len(ends) + bool(line[ends[-1] if ends else 0 :].strip())
+    assert c4_quality(Text(text))["sentences"] == counted
