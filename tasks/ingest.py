@@ -34,12 +34,16 @@ def _cores(arguments: Mapping[str, Any]) -> int:
     return cores_for(arguments["files"].size)
 
 
+MOST_LISTED = 200
+"""Of more files than this `dvc.yaml` names the folder: it is read and written with every run."""
+
+
 def _reads(arguments: Mapping[str, Any]) -> list[Path | str]:
-    """The whole folder or the chosen files of it, and the description where that is a file."""
+    """The whole folder or the chosen files of it, if few; the description where that is a file."""
     files, root = arguments["files"], Path(arguments["root"])
     source = arguments["source"]
     is_elsewhere = source.is_fetched or bool(source.package)  # that is not DVC's to watch
-    is_chosen = arguments["name"] != arguments["source_name"]
+    is_chosen = arguments["name"] != arguments["source_name"] and len(files.files) <= MOST_LISTED
     described = files.address == f"{SourceFiles.home}/{arguments['source_name']}"
     return [
         *([] if is_elsewhere else [root / file for file in files.files] if is_chosen else [root]),

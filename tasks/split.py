@@ -13,7 +13,7 @@ from tasks.engine.step import Build, Forecast, step
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = arguments["documents"].size
-    return Forecast(seconds=0.2 + size / 2e7, memory=4e7 + 6 * size, disk=1.1 * size)
+    return Forecast(seconds=0.2 + size / 2e7, memory=1e8 + 3 * size, disk=1.1 * size)
 
 
 @step(makes=Corpus, forecast=_forecast, carries="ledger.csv")

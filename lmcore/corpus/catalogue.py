@@ -43,8 +43,6 @@ VIEWS = (
     "contamination", "files", "shards",
 )  # fmt: skip
 WORD = r"\S+"
-TERM = r"[\p{L}\p{M}\p{N}_]+"
-"""What a search takes for a word, in lower case."""
 _SIGNALS = {"id": "VARCHAR", "source": "VARCHAR", "characters": "DOUBLE", "bytes": "DOUBLE"}
 _FAMILIES = {"id": "VARCHAR", "family": "VARCHAR"}
 _REPEATS = {
@@ -210,7 +208,6 @@ def _counted(corpus: Path) -> str:
         for side in (*SIDES, REJECTED)
     )
     counts = (
-        f"len(regexp_extract_all(text, '{WORD}')) AS words, length(text) AS characters, "
-        f"strlen(text) AS bytes, len(regexp_extract_all(lower(text), '{TERM}')) AS terms"
+        f"len(regexp_extract_all(text, '{WORD}')) AS words, length(text) AS characters, strlen(text) AS bytes"
     )
     return f"SELECT * EXCLUDE (text), {counts} FROM ({every})"

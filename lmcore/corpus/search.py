@@ -1,7 +1,7 @@
 """Full-text search over a corpus: BM25 (Robertson and Zaragoza 2009) as plain SQL, without an index of words.
 
 Only texts that contain a word are looked into for it, and only words that contain it are cut out of them; how
-long each document is has been counted with the catalogue.
+long each document is, in words between white space, has been counted with the catalogue.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from lmcore.config import SettingsError
-from lmcore.corpus.catalogue import TERM, rows
+from lmcore.corpus.catalogue import rows
 from lmcore.corpus.ledger import SIDES
 
 if TYPE_CHECKING:
     import duckdb
 
 K1, B = 1.2, 0.75
+TERM = r"[\p{L}\p{M}\p{N}_]+"
+"""What can be looked for as a word, in lower case."""
 SNIPPET = 240
 """Characters of a text that are shown around what was found."""
 
@@ -111,7 +113,7 @@ def _query(terms: Sequence[str], sides: Sequence[str]) -> str:
     in_documents = ", ".join(f"count(*) FILTER (tf_{number} > 0) AS df_{number}" for number in numbers)
     score = " + ".join(
         f"ln(1 + (total - df_{number} + 0.5) / (df_{number} + 0.5)) * tf_{number} * {K1 + 1} / "
-        f"(tf_{number} + {K1} * (1 - {B} + {B} * terms / mean))"
+        f"(tf_{number} + {K1} * (1 - {B} + {B} * words / mean))"
         for number in numbers
     )
     contained = " OR ".join(f"contains(lowered, '{term}')" for term in terms)
@@ -119,7 +121,7 @@ def _query(terms: Sequence[str], sides: Sequence[str]) -> str:
         WITH lowered AS (SELECT id, lower(text) AS lowered FROM texts WHERE {among}),
         counted AS MATERIALIZED (SELECT id, {frequencies} FROM lowered WHERE {contained}),
         frequent AS (SELECT {in_documents} FROM counted),
-        whole AS (SELECT count(*) AS total, avg(terms) AS mean FROM documents WHERE {among})
+        whole AS (SELECT count(*) AS total, avg(words) AS mean FROM documents WHERE {among})
         SELECT id, source, file, title, side, {score} AS score
         FROM counted JOIN documents USING (id) CROSS JOIN frequent CROSS JOIN whole
         WHERE score > 0 ORDER BY score DESC, id LIMIT ?

@@ -224,5 +224,5 @@ def _stage_name(step: str, name: str) -> str:
 
 def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
     """Each once, without those that lie in another one."""
-    known = sorted({Path(path) for path in paths})
-    return tuple(path.as_posix() for path in known if not any(above in known for above in path.parents))
+    known = {Path(path) for path in paths}
+    return tuple(path.as_posix() for path in sorted(known) if known.isdisjoint(path.parents))

@@ -46,7 +46,7 @@ WORDS = [
 def bm25(texts: dict[str, str], asked: str, k1: float = 1.2, b: float = 0.75) -> dict[str, float]:
     """Written from the paper's formula, with Python's own idea of words and lower case."""
     words = {name: Counter(re.findall(r"\w+", text.lower())) for name, text in texts.items()}
-    lengths = {name: sum(counts.values()) for name, counts in words.items()}
+    lengths = {name: len(text.split()) for name, text in texts.items()}
     mean = sum(lengths.values()) / len(lengths)
     scores: Counter[str] = Counter()
     for term in set(re.findall(r"\w+", asked.lower())):
