@@ -31,6 +31,7 @@ from lmcore.corpus.minhash import Pairs, distinct_pairs, is_plausible, pairs_in_
 from lmcore.corpus.pieces import kept_or_passing
 from lmcore.corpus.settings import DeduplicateConfig
 from lmcore.corpus.similarity import Similar, choose_removed, families, judge, least_jaccard
+from lmcore.corpus.words import distinct, is_in
 
 RULES = {"exact": "exact_duplicate", "near": "near_duplicate", "contained": "contained"}
 WITHOUT_TEXT = ("id", "source", "file", "line", "digest")
@@ -151,25 +152,36 @@ def _compare(
     those that stay propose nothing new: they would propose the same the next time.
     """
     similar: list[Similar] = []
+    duplicates: list[Similar] = []
     compared = np.zeros(0, np.int64)
+    begin = 0.0
     while True:
-        removed = choose_removed(similar, settings)
+        # Each round has less to do than the one before: it counts as half of what was left.
+        middle, end = begin + (1 - begin) / 6, begin + (1 - begin) / 2
+        removed = choose_removed(duplicates, settings)
         stays = np.array([n for n in range(len(ranked.rows)) if n not in removed], np.int64)
-        pairs = _propose(stays, ranked, prints, settings)
+        pairs = _propose(stays, ranked, prints, settings, part_of(progress, begin, middle))
         codes = pairs[:, 0] * len(ranked.rows) + pairs[:, 1]
-        is_new = ~np.isin(codes, compared)
+        is_new = ~is_in(codes, compared)
         if not is_new.any():
             return similar, len(compared)
-        compared = np.concatenate([compared, codes[is_new]])
-        rows = {place: int(ranked.rows[place]) for place in np.unique(pairs[is_new]).tolist()}
+        compared = np.sort(np.concatenate([compared, codes[is_new]]))
+        rows = {place: int(ranked.rows[place]) for place in distinct(pairs[is_new].ravel()).tolist()}
         with kept_or_passing(None) as passing:
             sets = ShingleSets.make(chunks, rows, settings, passing, cores)
-            counts = count_in_parts(pairs[is_new], sets, passing, cores, progress)
-        similar += judge(pairs[is_new], counts, settings)
+            counts = count_in_parts(pairs[is_new], sets, passing, cores, part_of(progress, middle, end))
+        found = judge(pairs[is_new], counts, settings)
+        similar += found
+        duplicates += [pair for pair in found if pair.is_duplicate(settings)]
+        begin = end
 
 
 def _propose(
-    places: NDArray[np.int64], ranked: Ranked, prints: Fingerprints, settings: DeduplicateConfig
+    places: NDArray[np.int64],
+    ranked: Ranked,
+    prints: Fingerprints,
+    settings: DeduplicateConfig,
+    progress: Progress | None,
 ) -> Pairs:
     """Pairs of those places in `ranked` that are worth a comparison, (P, 2), sorted."""
     places = places[prints.sizes[ranked.rows[places]] > 0]  # a text without words is like no other
@@ -182,6 +194,8 @@ def _propose(
             found.append(pairs[is_plausible(marks, pairs, least)])
         if sum(map(len, found)) > COMPACT_AT:
             found = [distinct_pairs(found, len(rows))]
+        if progress:
+            progress(band + 1, settings.bands)
     return places[distinct_pairs(found, len(rows))]
 
 

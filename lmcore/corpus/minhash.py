@@ -155,7 +155,7 @@ def pairs_in_band(band: NDArray[np.unsignedinteger]) -> Iterator[Pairs]:
         np.flatnonzero(np.concatenate([[True], band[order][1:] != band[order][:-1]])) if len(band) else order
     )
     sizes = np.diff(np.append(starts, len(order)))
-    for size in np.unique(sizes[sizes > 1]).tolist():
+    for size in distinct(sizes[sizes > 1]).tolist():
         lefts, rights = _pairs_of(size)
         buckets = starts[sizes == size]
         for part in _parts(np.full(len(buckets), len(lefts), np.int64), PAIRS_AT_ONCE):

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from lmcore.corpus.chunks import Chunk
 from lmcore.corpus.fingerprints import texts_of
-from lmcore.corpus.passages import is_in
-from lmcore.corpus.words import Hashes, Places, Spelling, Words, cut_words, distinct, run_hashes
+from lmcore.corpus.words import Hashes, Places, Spelling, Words, cut_words, distinct, is_in, run_hashes
 
 SPARSE = 16
 """Cells of the sieve for each n-gram that is looked for."""

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmcore.corpus.chunks import Chunk
 from lmcore.corpus.fingerprints import texts_of
-from lmcore.corpus.words import Hashes, Places, Spelling, Words, cut_words, in_ranges, run_hashes
+from lmcore.corpus.words import Hashes, Places, Spelling, Words, cut_words, in_ranges, is_in, run_hashes
 
 Spans = Sequence[tuple[int, int]]
 """Words from .. to, ascending, apart."""
@@ -151,13 +150,6 @@ def _windows(words: Words, listed: Hashes, min_words: int) -> tuple[Hashes, Plac
     holds = sums[starts + width] > sums[starts]
     texts = np.repeat(np.arange(len(numbers)), numbers)[holds]
     return windows[holds], starts[holds] - words.firsts[texts], texts
-
-
-def is_in(hashes: Hashes, listed: Hashes) -> NDArray[np.bool_]:
-    """Whether each stands in a sorted list."""
-    if not len(listed):
-        return np.zeros(len(hashes), np.bool_)
-    return listed[np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)] == hashes
 
 
 def _sizes(min_words: int) -> tuple[int, int]:

@@ -19,10 +19,10 @@ import numpy as np
 
 from lmcore.corpus.chunks import Chunk, chunks_of
 from lmcore.corpus.document import Decision, Document, Facts, Progress, Writer, read
-from lmcore.corpus.passages import Spans, Stretch, is_in, write_landmarks, write_places, write_windows
+from lmcore.corpus.passages import Spans, Stretch, write_landmarks, write_places, write_windows
 from lmcore.corpus.pieces import Job, Pieces, kept_or_passing, make_pieces
 from lmcore.corpus.settings import RepeatsConfig
-from lmcore.corpus.words import Hashes, Places, distinct
+from lmcore.corpus.words import Hashes, Places, distinct, is_in
 
 
 @dataclass(frozen=True, slots=True)

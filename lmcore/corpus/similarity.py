@@ -105,8 +105,9 @@ def choose_removed(similar: Sequence[Similar], config: DeduplicateConfig) -> dic
     document that is like a removed one, and like no other, stays. Else whole sources melt into one document.
     """
     removed: dict[int, Similar] = {}
-    for pair in sorted(similar, key=lambda pair: (pair.other, -pair.jaccard, pair.keeper)):
-        if pair.is_duplicate(config) and pair.keeper not in removed and pair.other not in removed:
+    duplicates = [pair for pair in similar if pair.is_duplicate(config)]
+    for pair in sorted(duplicates, key=lambda pair: (pair.other, -pair.jaccard, pair.keeper)):
+        if pair.keeper not in removed and pair.other not in removed:
             removed[pair.other] = pair
     return removed
 

@@ -171,6 +171,13 @@ def distinct(numbers: NDArray[Number]) -> NDArray[Number]:
     return numbers[np.append(True, numbers[1:] != numbers[:-1])] if len(numbers) else numbers
 
 
+def is_in(numbers: NDArray[Number], listed: NDArray[Number]) -> NDArray[np.bool_]:
+    """Whether each stands in a sorted list; `np.isin` builds a hash table of it each time."""
+    if not len(listed):
+        return np.zeros(len(numbers), np.bool_)
+    return listed[np.minimum(np.searchsorted(listed, numbers), len(listed) - 1)] == numbers
+
+
 class Shingler:
     """The runs of `shingle_words` words of a text; a shorter text is one run."""
 
