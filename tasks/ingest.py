@@ -9,6 +9,7 @@ from typing import Any
 
 from lmcore.config import SettingsError, canonical, did_you_mean
 from lmcore.corpus.settings import ReaderPart, Source, SourceChoice
+from lmcore.corpus.unpacking import PACKINGS
 from lmcore.lineage import Facts, content_digest, digest_of
 from lmcore.runtime import usable_cores
 from tasks.artifacts import RawDocuments, SourceFiles
@@ -21,11 +22,21 @@ from tasks.engine.workspace import Workspace
 FETCHED = "fetched"
 """The folder of `.lm` for the files of sources that lie elsewhere."""
 
+TEXT_SHARE = {"html": 0.1, "pdf": 0.1, "docx": 0.3, "parquet": 1.0}
+"""Bytes of a source's texts, packed, for each byte of its files."""
+UNPACKED = 3
+
 
 def _forecast(arguments: Mapping[str, Any]) -> Forecast:
     size = arguments["files"].size
     cores = min(_cores(arguments), usable_cores())
-    return Forecast(seconds=0.2 + size / 2e7 / cores, memory=1.5e8 * cores, disk=2 * size)
+    share = TEXT_SHARE.get(arguments["reader"].type, 0.35)
+    is_packed = any(Path(file).suffix in PACKINGS for file in arguments["files"].files)
+    return Forecast(
+        seconds=0.2 + size / 2e7 / cores,
+        memory=1.5e8 * cores,
+        disk=share * size * (UNPACKED if is_packed else 1),
+    )
 
 
 def _cores(arguments: Mapping[str, Any]) -> int:
