@@ -150,7 +150,7 @@ def fresh(tmp_path: Path) -> Lm:
     return make_workspace(tmp_path / "fresh")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def lm_in() -> type[Lm]:
     """The `lm` command in a folder of the test's choice."""
     return Lm
