@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import NamedTuple, Self
 
+from pydantic import Field, field_validator, model_validator
+
+from lmcore.conversations.settings import ConversationsConfig
 from lmcore.corpus.settings import (
     DEFAULT_FILTERS,
     CleanerPart,
@@ -19,6 +22,7 @@ from lmcore.corpus.settings import (
 from lmcore.registry import Part
 from tasks.artifacts import Corpus, Decided
 from tasks.clean import clean_documents
+from tasks.conversations import find_conversations, hold_out_conversations
 from tasks.decontaminate import decontaminate_documents
 from tasks.deduplicate import deduplicate_documents
 from tasks.describe import describe_corpus
@@ -28,6 +32,13 @@ from tasks.filter import filter_documents
 from tasks.ingest import ingest
 from tasks.repeats import find_repeats
 from tasks.split import split_corpus
+
+
+class HeldOut(NamedTuple):
+    """Conversations of one's own that models are examined on, and what decides which of them these are."""
+
+    sources: tuple[SourceChoice, ...]
+    settings: ConversationsConfig
 
 
 class PrepareCorpusExperiment(Experiment):
@@ -45,7 +56,8 @@ class PrepareCorpusExperiment(Experiment):
     repeats: RepeatsConfig | None = None
     """Cut out passages that stand elsewhere word for word, such as `{min_words: 50}`; null leaves them."""
     decontaminate: DecontaminateConfig | None = None
-    """Leave out documents that hold what models are tested with, such as `{against: [my_questions]}`."""
+    """Leave out documents that hold what models are tested with: `{}` for the own conversations that they are
+    examined on, `{against: [my_questions]}` for other evaluation sets as well."""
     split: SplitConfig = SplitConfig()
     alarm_share: float = Field(default=0.5, gt=0, le=1)
     """A source that loses more than this share of its documents is told of at the top of the report."""
@@ -57,6 +69,21 @@ class PrepareCorpusExperiment(Experiment):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"'{twice[0]}' stands there twice; give it all its settings in one place")
         return parts
+
+    @model_validator(mode="after")
+    def _is_checked_against_something(self) -> Self:
+        chosen = self.decontaminate
+        if chosen and not chosen.against and not (chosen.own_conversations and self.held_out):
+            raise ValueError(
+                "'decontaminate' names no evaluation set, and no own_conversations are held out; name one, "
+                "such as decontaminate: {against: [my_questions]}"
+            )
+        return self
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """Own conversations that models are examined on; None where the experiment has none."""
+        return None
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -79,6 +106,9 @@ def prepare_corpus(experiment: PrepareCorpusExperiment) -> Corpus:
         decided = [*decided, find_repeats(documents, decided, experiment.repeats, name=name)]
     if contamination := experiment.decontaminate:
         evaluation = [ingest(source) for source in contamination.against]
+        if contamination.own_conversations and (held_out := experiment.held_out):
+            own, roots = find_conversations(held_out.sources)
+            evaluation.append(hold_out_conversations(own, roots, held_out.settings, name=name))
         decided = [
             *decided, decontaminate_documents(documents, decided, evaluation, contamination, name=name)
         ]  # fmt: skip

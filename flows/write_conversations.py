@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from flows.prepare_corpus import PrepareCorpusExperiment, prepare_corpus
+from collections.abc import Mapping
+from typing import Any
+
+from flows.prepare_corpus import HeldOut, PrepareCorpusExperiment, prepare_corpus
 from lmcore.config import SettingsError
 from lmcore.conversations.settings import ConversationsConfig
 from lmcore.corpus.settings import SourceChoice
 from tasks import conversations as tasks
 from tasks.artifacts import Conversations
+from tasks.engine.experiment import Experiment
 from tasks.engine.flow import flow
 
 
@@ -17,6 +21,18 @@ class WriteConversationsExperiment(PrepareCorpusExperiment):
     conversations: ConversationsConfig = ConversationsConfig()
     own_conversations: tuple[SourceChoice, ...] = ()
     """Sources of your own conversations in JSONL: `{name: support, path: ~/support, licence: my own}`."""
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        settings = self.conversations.model_copy(update={"exercises": (), "seed": 0})
+        is_shared_out = settings.validation_share + settings.test_share > 0
+        return HeldOut(self.own_conversations, settings) if self.own_conversations and is_shared_out else None
+
+    @classmethod
+    def shaping(cls, kind: type[Experiment], settings: Mapping[str, Any]) -> set[str]:
+        """Where documents go that hold held-out conversations, these shape the corpus, too."""
+        own = {"conversations", "own_conversations"} if settings.get("decontaminate") is not None else set()
+        return super().shaping(kind, settings) | own
 
 
 @flow

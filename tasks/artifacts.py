@@ -55,6 +55,13 @@ class Repeats(Artifact):
 
 
 @dataclass(frozen=True)
+class HeldOutConversations(Artifact):
+    """The user's own conversations that models are examined on, as documents to look for in others."""
+
+    home: ClassVar[str] = "data/held_out"
+
+
+@dataclass(frozen=True)
 class Contaminated(Artifact):
     """Which documents hold what models are tested with, and the evidence."""
 

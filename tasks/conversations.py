@@ -10,7 +10,7 @@ from lmcore.config import SettingsError
 from lmcore.conversations.settings import ConversationsConfig
 from lmcore.corpus.settings import SourceChoice
 from lmcore.lineage import Facts
-from tasks.artifacts import Conversations, Corpus, SourceFiles
+from tasks.artifacts import Conversations, Corpus, HeldOutConversations, SourceFiles
 from tasks.engine.proof import digests_of
 from tasks.engine.session import Session
 from tasks.engine.step import Build, Forecast, current, step
@@ -41,8 +41,43 @@ def write_conversations(
     """
     from lmcore.conversations.write import write_conversations
 
-    files = [Path(root) / file for root, source in zip(roots, own, strict=True) for file in source.files]
+    files = _files_of(own, roots)
     facts = write_conversations(build.path(corpus), files, build.folder, settings, build.progress)
+    _check_unchanged(build, own, roots)
+    return facts
+
+
+def _held_out_forecast(arguments: Mapping[str, Any]) -> Forecast:
+    size = sum(files.size for files in arguments["own"])
+    return Forecast(seconds=0.3 + size / 2e6, memory=6e7 + 4 * size, disk=size)
+
+
+@step(makes=HeldOutConversations, forecast=_held_out_forecast, ignores=("roots",))
+def hold_out_conversations(
+    build: Build,
+    own: Sequence[SourceFiles],
+    roots: Sequence[str],
+    settings: ConversationsConfig,
+    *,
+    name: str,
+) -> Facts:
+    """Take those of one's own conversations that are not to learn from, for the corpus not to hold them.
+
+    Raises:
+        SettingsError: somebody changed a file since its digest was taken for the key.
+    """
+    from lmcore.conversations.own import write_held_out
+
+    facts = write_held_out(_files_of(own, roots), build.folder, settings)
+    _check_unchanged(build, own, roots)
+    return facts
+
+
+def _files_of(own: Sequence[SourceFiles], roots: Sequence[str]) -> list[Path]:
+    return [Path(root) / file for root, source in zip(roots, own, strict=True) for file in source.files]
+
+
+def _check_unchanged(build: Build, own: Sequence[SourceFiles], roots: Sequence[str]) -> None:
     for root, source in zip(roots, own, strict=True):
         now = digests_of(Workspace(build.workspace_root), Path(root), list(source.files))
         for file, digest in source.files.items():
@@ -50,7 +85,6 @@ def write_conversations(
                 raise SettingsError(
                     f"{Path(root) / file} was changed while this run was reading it; run again"
                 )
-    return facts
 
 
 def find_conversations(choices: Sequence[SourceChoice]) -> tuple[list[SourceFiles], list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lmcore.corpus.settings import DecontaminateConfig
 from lmcore.lineage import Facts
-from tasks.artifacts import Contaminated, Decided, Documents, RawDocuments
+from tasks.artifacts import Contaminated, Decided, Documents, HeldOutConversations, RawDocuments
 from tasks.engine.step import Build, Forecast, cores_for_bytes, step
 
 
@@ -27,7 +27,7 @@ def decontaminate_documents(
     build: Build,
     documents: Documents,
     decided: Sequence[Decided],
-    evaluation: Sequence[RawDocuments],
+    evaluation: Sequence[RawDocuments | HeldOutConversations],
     settings: DecontaminateConfig,
     *,
     name: str,

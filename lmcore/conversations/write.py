@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from lmcore.chat.conversation import Conversation
 from lmcore.config import SettingsError
 from lmcore.conversations.exercises import Made, Shelf
-from lmcore.conversations.read import read_conversations
+from lmcore.conversations.own import Sides, own_name, read_own
 from lmcore.conversations.records import (
     Answers,
     Claim,
@@ -22,14 +20,12 @@ from lmcore.conversations.records import (
     write_side,
 )
 from lmcore.conversations.settings import ConversationsConfig, ExercisePart
-from lmcore.conversations.sides import choose_sides, content_digest
-from lmcore.conversations.works import ENDING, Works
+from lmcore.conversations.works import Works
 from lmcore.corpus.document import Document, read
 from lmcore.corpus.ledger import SIDES, Side
 from lmcore.lineage import Facts
 
 Progress = Callable[[int, int], None]
-Sides = dict[Side, list[Record]]
 
 MOST_LABELS, LABEL_USES = 50, 5
 """Own answers are labels if the train side has at most so many distinct ones, each this often on average."""
@@ -68,7 +64,7 @@ def write_conversations(
         if done < len(settings.exercises):
             exercises[name], sides = _make(settings.exercises[done], documents, works, settings)
         else:
-            exercises[name], sides = _take_own(own[done - len(settings.exercises)], name, settings)
+            exercises[name], sides = _take_own(own[done - len(settings.exercises)], settings)
         for side in SIDES:
             found[side] += sides[side]
         if progress:
@@ -85,11 +81,6 @@ def write_conversations(
         write_side(found[side], out, side)
     write_exercises(exercises, out)
     return _facts(found, exercises)
-
-
-def own_name(path: Path) -> str:
-    """What the exercise of an own file is called: as the file, in letters that any tool takes."""
-    return re.sub(r"[^A-Za-z0-9]+", "_", ENDING.sub("", path.name)).strip("_").lower() or "own"
 
 
 def _make(
@@ -127,24 +118,10 @@ def _records(made: Made, exercise: str, repeats: int, system: str | None) -> Ite
             )
 
 
-def _take_own(path: Path, name: str, settings: ConversationsConfig) -> tuple[ExerciseFacts, Sides]:
-    """The conversations of an own file, each once, on the sides that their content decides."""
-    distinct: dict[str, Conversation] = {}
-    num_read = 0
-    for conversation in read_conversations(path, settings.system):
-        distinct.setdefault(content_digest(conversation), conversation)
-        num_read += 1
-    if not distinct:
-        raise SettingsError(f"{path}: no conversation in it; fill it, or leave it out")
-    sides: Sides = {side: [] for side in SIDES}
-    chosen = choose_sides(list(distinct.values()), settings.validation_share, settings.test_share)
-    for (digest, conversation), side in zip(distinct.items(), chosen, strict=True):
-        own_id = f"{name}/{digest[:16]}"
-        record = Record(
-            messages=conversation.messages, id=own_id, exercise=name, document=own_id, source=path.name
-        )
-        sides[side].append(record)
-    copies = num_read - len(distinct)
+def _take_own(path: Path, settings: ConversationsConfig) -> tuple[ExerciseFacts, Sides]:
+    """The conversations of an own file, on their sides."""
+    sides, num_read = read_own(path, settings)
+    copies = num_read - sum(map(len, sides.values()))
     note = _note_empty(sides) or (f"{copies} copies were left out" if copies else "")
     return _describe(sides, "generalisation", _kind_of_answers(sides["train"]), note), sides
 

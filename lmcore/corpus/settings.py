@@ -221,8 +221,11 @@ class RepeatsConfig(Config):
 class DecontaminateConfig(Config):
     """Which documents go because they hold what models are tested with."""
 
-    against: tuple[SourceChoice, ...] = Field(min_length=1)
-    """The evaluation sets, chosen like sources; each of their documents is an item."""
+    against: tuple[SourceChoice, ...] = ()
+    """Evaluation sets from elsewhere, chosen like sources; each of their documents is an item."""
+    own_conversations: bool = True
+    """Also the experiment's own conversations that models are examined on: each question with its answer is
+    an item."""
     ngram_words: int = Field(default=13, ge=2)
     """An item is found by runs of so many of its words, letter case and punctuation aside ..."""
     min_item_words: int = Field(default=8, ge=1)

@@ -54,11 +54,22 @@ class Experiment(Config):
         return [name for name in cls.model_fields if name not in Experiment.model_fields]
 
     @classmethod
+    def shaping(cls, kind: type[Experiment], settings: Mapping[str, Any]) -> set[str]:
+        """The names of the settings that shape the data of a part of this experiment.
+
+        Args:
+            settings: as they are given, unchecked.
+        """
+        return set(kind.settings())
+
+    @classmethod
     def assemble(cls, layers: Sequence[tuple[str, Mapping[str, Any]]], overrides: Mapping[str, Any]) -> Self:
         """Make one from layers (name, settings), the most special first, and overrides on top."""
         name = layers[0][0] + (f"-{_short(overrides)}" if overrides else "")
-        names = {kind.__name__: _data_name(kind, layers, overrides) for kind in cls.kinds()}
         settings = without_nulls(cls, _merge(merged(layers), overrides))
+        names = {
+            kind.__name__: _data_name(cls.shaping(kind, settings), layers, overrides) for kind in cls.kinds()
+        }
         return cls(**settings, name=name, names=names)
 
 
@@ -236,9 +247,8 @@ def _is_other_part(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 
 def _data_name(
-    kind: type[Experiment], layers: Sequence[tuple[str, Mapping[str, Any]]], overrides: Mapping[str, Any]
+    fields: set[str], layers: Sequence[tuple[str, Mapping[str, Any]]], overrides: Mapping[str, Any]
 ) -> str:
-    fields = set(kind.settings())
     origin = next((name for name, layer in layers if fields & layer.keys()), layers[-1][0])
     relevant = {name: value for name, value in overrides.items() if name in fields}
     return f"{origin}-{_short(relevant)}" if relevant else origin

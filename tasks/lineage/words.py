@@ -43,6 +43,11 @@ STEPS = {
         "Repeated passages",
         "Passages that stand elsewhere word for word were named, to be cut out where they stand again.",
     ),
+    "hold_out_conversations": StepWords(
+        "Held-out conversations",
+        "Those of the user's own conversations were taken that models are examined on, so that documents "
+        "which hold them can be named.",
+    ),
     "decontaminate_documents": StepWords(
         "Contaminated documents",
         "Documents that hold text which models are tested with were named, with the words in common.",

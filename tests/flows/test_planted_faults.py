@@ -74,7 +74,7 @@ class Prepared:
 def prepared(lm_in, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     root = tmp_path_factory.mktemp("planted")
     (root / ".lmworks").touch()
-    experiment = root / "experiments" / "write_shards" / "faults.yaml"
+    experiment = root / "experiments" / "finetune" / "faults.yaml"
     experiment.parent.mkdir(parents=True)
     experiment.write_text(EXPERIMENT)
     planted = plant(root / "texts")
@@ -124,8 +124,8 @@ def test_texts_of_any_likeness_are_told_with_the_one_that_stays(prepared: Prepar
 
 def test_a_leak_is_told_with_the_item_and_the_words_that_leaked(prepared: Prepared):
     found = {row["id"]: row for row in prepared.ask("FROM contamination")}
-    assert found.keys() == {"notes/leaks/run_of_13.txt#1", "notes/leaks/whole.txt#1"}
-    assert {row["item"] for row in found.values()} == {"questions/test.jsonl#1"}
+    items = {Path(id).stem: row["item"].partition("/")[0] for id, row in found.items()}
+    assert items == {"run_of_13": "questions", "whole": "questions", "validation": "talks", "test": "talks"}
     run = found["notes/leaks/run_of_13.txt#1"]
     assert (run["ngrams"], found["notes/leaks/whole.txt#1"]["share"]) == (1, 1.0)
     assert words_of(run["example"]) == words_of(prose("question", 40))[LEAKED]
@@ -166,3 +166,11 @@ def test_files_of_one_name_in_two_folders_are_told_apart_down_to_their_tokens(pr
         traced = trace_token(shards, parse(f"{span['side']}:{last}"))
         assert (traced.document.id, prepared.lm.workspace / traced.where.path) == (id, file)
         assert traced.where.line == len(file.read_text().splitlines())
+
+
+def test_another_conversation_to_learn_from_leaves_the_corpus_as_it_is(prepared: Prepared):
+    talks = prepared.planted.folder / "talks" / "talks.jsonl"
+    talks.write_text(talks.read_text() + '\n{"prompt": "What is new?", "completion": "Nothing at all."}\n')
+    said = prepared.lm("prepare_corpus", "faults", **WITHOUT_SERVER)
+    assert [line.split()[1] for line in said.splitlines() if "  built " in line] == ["hold_out_conversations"]
+    assert "reused   decontaminate_documents" in said

@@ -14,6 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lmcore.chat.conversation import Conversation
+from lmcore.conversations.sides import choose_sides
+
 EXPERIMENT = """\
 sources:
   - {name: notes, path: texts/notes, licence: my own}
@@ -21,6 +24,7 @@ sources:
   - {name: tables, path: texts/tables, licence: my own, reader: parquet}
 cleaners: [mojibake, personal_data]
 decontaminate: {against: [{name: questions, path: texts/questions, licence: my own, reader: jsonl}]}
+own_conversations: [{name: talks, path: texts/talks, licence: my own}]
 split: {validation_share: 0.1, test_share: 0.1}
 tokenizer: {vocab_size: 300}
 """
@@ -124,6 +128,7 @@ def plant(folder: Path) -> Planted:
         planted.note(id.removeprefix("notes/").removesuffix("#1"), prose(id))
     _plant_likenesses(planted)
     _plant_leaks(planted)
+    _plant_talks(planted)
     _plant_addresses(planted)
     _plant_damaged_notes(planted)
     _plant_damaged_rows(planted)
@@ -149,15 +154,31 @@ def _plant_leaks(planted: Planted) -> None:
     lines = [json.dumps({"text": item}) for item in items]
     planted.file("questions/test.jsonl", "\n".join(lines).encode())
     words = words_of(items[0])
+    planted.fault("leaks/run_of_13.txt", _holding(words[LEAKED]), "decontaminate", "evaluation_ngram")
+    planted.fault("leaks/whole.txt", _holding(words), "decontaminate", "evaluation_item")
+    planted.note("leaks/run_of_12.txt", _holding(words[20:32]))
 
-    def holding(passage: list[str]) -> str:
-        spread = "  --\n".join(passage).upper()
-        return f"{prose(f'before {passage}')}\n{spread}\n{prose(f'behind {passage}')}"
 
-    planted.fault("leaks/run_of_13.txt", holding(words[LEAKED]), "decontaminate", "evaluation_ngram")
-    planted.fault("leaks/whole.txt", holding(words), "decontaminate", "evaluation_item")
-    no_leak = holding(words[20:32])  # a run of 12
-    planted.note("leaks/run_of_12.txt", no_leak, no_leak.replace("  ", " "))
+def _plant_talks(planted: Planted) -> None:
+    """An answer that models are examined on is a leak, one that they learn from is none."""
+    talks = [(prose(f"asked {n}", 20), prose(f"answered {n}", 30)) for n in range(60)]
+    lines = [json.dumps({"prompt": asked, "completion": answer}) for asked, answer in talks]
+    planted.file("talks/talks.jsonl", "\n".join(lines).encode())
+    roles = ("user", "assistant")
+    turns = [
+        [{"role": role, "content": text} for role, text in zip(roles, talk, strict=True)] for talk in talks
+    ]
+    sides = choose_sides([Conversation.model_validate({"messages": each}) for each in turns], 0.05, 0.05)
+    answers = {side: words_of(answer) for side, (_, answer) in zip(sides, talks, strict=True)}
+    for side in ("validation", "test"):
+        planted.fault(f"leaks/{side}.txt", _holding(answers[side]), "decontaminate", "evaluation_ngram")
+    planted.note("leaks/train.txt", _holding(answers["train"]))
+
+
+def _holding(passage: list[str]) -> str:
+    """Prose in which a passage stands in another spelling."""
+    spread = " --\n".join(passage).upper()
+    return f"{prose(f'before {passage}')}\n{spread}\n{prose(f'behind {passage}')}"
 
 
 def _plant_addresses(planted: Planted) -> None:

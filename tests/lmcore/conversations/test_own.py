@@ -4,10 +4,12 @@ from collections import Counter, defaultdict
 import pytest
 
 from lmcore.chat.conversation import Conversation
+from lmcore.conversations.own import own_name, write_held_out
 from lmcore.conversations.records import read_exercises, read_side
 from lmcore.conversations.settings import ConversationsConfig
 from lmcore.conversations.sides import choose_sides
-from lmcore.conversations.write import own_name, write_conversations
+from lmcore.conversations.write import write_conversations
+from lmcore.corpus.document import Document, read
 from lmcore.corpus.words import stream
 
 SIDES = ("train", "validation", "test")
@@ -140,3 +142,30 @@ def test_fewer_conversations_than_sides_are_refused(empty, tmp_path):
     own = write_own(tmp_path / "few.jsonl", [{"prompt": words(n), "completion": "b"} for n in (1, 2)])
     with pytest.raises(ValueError, match=r"is left for (validation|test).*; add conversations|to learn from"):
         write_conversations(empty, [own], tmp_path / "out", SHARES)
+
+
+def test_held_out_are_just_those_that_are_not_learned_from(empty, tmp_path):
+    settings = SHARES.model_copy(update={"system": "Be brief."})
+    rows = [{"prompt": words(n), "completion": words(-n)} for n in range(1, 61)]
+    own = [write_own(tmp_path / "a.jsonl", rows[:40]), write_own(tmp_path / "b.jsonl", rows[40:])]
+    write_conversations(empty, own, tmp_path / "out", settings)
+    expected = {
+        record.id: f"{record.question}\n{record.answer}"
+        for side in ("validation", "test")
+        for record in read_side(tmp_path / "out", side)
+    }
+    assert write_held_out(own, tmp_path, settings) == {"documents": len(expected)}
+    found = list(read(tmp_path / "documents.parquet", Document))
+    assert {document.id: document.text for document in found} == expected
+    assert 5 < len(expected) < 40
+
+
+def test_what_is_added_to_learn_from_changes_no_byte_of_what_is_held_out(tmp_path):
+    rows = [{"prompt": words(n), "completion": "Yes."} for n in range(100)]
+    sides = choose_sides([ask(row["prompt"]) for row in rows], 0.2, 0.2)
+    held_out = [row for row, side in zip(rows, sides, strict=True) if side != "train"]
+    written = []
+    for given in (rows, rows[::-1], rows + rows[:3], [*held_out, rows[sides.index("train")]]):
+        write_held_out([write_own(tmp_path / "own.jsonl", given)], tmp_path, SHARES)
+        written.append((tmp_path / "documents.parquet").read_bytes())
+    assert len(set(written)) == 1
