@@ -59,11 +59,21 @@ def find_corpus(workspace: Workspace, name: str | None = None) -> FoundCorpus:
     Raises:
         SettingsError: there is none, or none of that name.
     """
-    corpora = dict(_made(workspace, Corpus))
+    corpora = corpora_of(workspace)
     if not corpora:
         raise SettingsError("no corpus here yet; make one: lm prepare_corpus EXPERIMENT")
     name = _chosen(corpora, name, "corpus")
     return _gather(workspace, name, corpora[name], is_only=len(corpora) == 1)
+
+
+def corpora_of(workspace: Workspace) -> dict[str, Manifest]:
+    """Name and manifest of each corpus that stands in its place."""
+    return dict(_made(workspace, Corpus))
+
+
+def finished(manifest: Manifest) -> str:
+    """When a product was made, as text that sorts; empty where that is not known."""
+    return str(manifest.provenance.get("finished", ""))
 
 
 def find_shards(workspace: Workspace, name: str | None = None) -> tuple[str, Manifest]:
@@ -103,7 +113,7 @@ def _chosen(made: Mapping[str, Manifest], name: str | None, what: str) -> str:
     """The name asked for, if there is such a product; without one, that of the one made last."""
     if name is not None and name not in made:
         raise SettingsError(f"no {what} named '{name}'.{did_you_mean(name, made)}")
-    return name or max(made, key=lambda each: (_when(made[each]), each))
+    return name or max(made, key=lambda each: (finished(made[each]), each))
 
 
 def sources_behind(workspace: Workspace, manifest: Manifest) -> Iterator[SourceFiles]:
@@ -176,10 +186,6 @@ def _made(workspace: Workspace, kind: type[Artifact]) -> Iterator[tuple[str, Man
                 yield folder.name, Store(workspace).read(folder)
             except (OSError, ValueError):
                 continue
-
-
-def _when(manifest: Manifest) -> str:
-    return str(manifest.provenance.get("finished", ""))
 
 
 def _is_there(workspace: Workspace, artifact: Artifact) -> bool:

@@ -113,8 +113,18 @@ def duplicates(document: Document, corpus: CorpusName = None) -> None:
 
 @data_app.command()
 def diff(
-    was: Annotated[str, typer.Argument(help="A corpus.")],
-    now: Annotated[str, typer.Argument(help="Another one.")],
+    was: Annotated[
+        str,
+        typer.Argument(
+            help="A corpus by name, digits of a version's digest or key, or a model such as demo@v3."
+        ),
+    ],
+    now: Annotated[
+        str | None,
+        typer.Argument(
+            help="Another one; else the first is compared with its version before.", show_default=False
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say which documents are new, changed, gone, on another side or decided otherwise in another corpus."""

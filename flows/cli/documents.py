@@ -155,12 +155,17 @@ def _differences(one: str, other: str) -> Iterator[tuple[str, str]]:
         yield line[0], text[:LINE] + (" …" if len(text) > LINE else "")
 
 
-def diff_command(was: str, now: str, as_json: bool) -> None:
+def diff_command(was: str, now: str | None, as_json: bool) -> None:
+    from lmcore.corpus.catalogue import open_catalogue
     from lmcore.corpus.differences import compare_corpora, standings
+    from tasks.corpus_versions import corpus_version, version_before
 
-    out, lists = console(), []
-    for name in (was, now):
-        with opened(out, name, is_quiet=as_json) as (_, database):
+    workspace, out = find_workspace(), console()
+    sides = (was, now) if now else (version_before(workspace, was), was)
+    titles, lists = [], []
+    for called in sides:
+        with corpus_version(workspace, called) as (title, products), open_catalogue(products) as database:
+            titles.append(title)
             lists.append(standings(database))
     found = compare_corpora(*lists)
     if as_json:
@@ -171,7 +176,8 @@ def diff_command(was: str, now: str, as_json: bool) -> None:
     kinds = Counter(change.kind for change in found.changes) + Counter(each.turn for each in found.turned)
     told = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
     out.print(
-        f"{was} to {now}: {count(found.num_same, 'document')} as before" + (f", {told}" if told else ""),
+        f"{' to '.join(titles)}: {count(found.num_same, 'document')} as before"
+        + (f", {told}" if told else ""),
         style="bold",
     )
     for kind in kinds:

@@ -19,6 +19,7 @@ from lmcore.corpus.statistics import describe
 from lmcore.lineage import content_digest, file_digest
 from lmcore.tokenizers.settings import TokenizerConfig
 from lmcore.tokenizers.training import train_tokenizer
+from tasks import versioning
 from tasks.artifacts import (
     Corpus,
     DistinctDocuments,
@@ -35,8 +36,9 @@ from tasks.describe import report_of
 from tasks.engine.artifact import Artifact
 from tasks.engine.prune import _counts
 from tasks.engine.reach import Reach
-from tasks.engine.store import Store
+from tasks.engine.store import Copies, Store
 from tasks.engine.workspace import Workspace
+from tasks.lineage.find import known_products
 from tasks.source_lines import SourceLines
 from tasks.tracing import open_shards, parse, trace_token
 
@@ -259,6 +261,52 @@ def test_every_question_has_an_answer_on_the_screen_and_for_programs(workspace: 
     assert places <= {f"l{number:02}.txt:{LINE}" for number in PLANTED}
     documents.diff_command("mail", "mail", False)
     assert said(capsys) == "mail to mail: 18 documents as before\n"
+
+
+@pytest.fixture
+def renewed(workspace: Workspace, tmp_path: Path) -> Workspace:
+    """In which the letters were changed, and another corpus took the place of the first one."""
+    store, folder = Store(workspace), workspace.root / "data" / "corpora" / "mail"
+    first = store.read(folder)
+    store.remember_copy(first.key, Copies(first.seal, versioning.take(workspace.root, folder)))
+    letters = made_letters() | {"new.txt": "A new letter, for once of\nother words.", "copy.txt": "no more"}
+    del letters["l02.txt"]
+    products = prepare(tmp_path / "stages", {"letters": letters})
+    clean = seal(workspace, products.documents, Documents, "clean_documents", "mail")
+    seal(workspace, products.corpus, Corpus, "split_corpus", "mail", documents=clean)
+    return workspace
+
+
+def test_versions_of_a_corpus_are_compared_also_where_one_has_been_replaced(renewed: Workspace, capsys):
+    def changes(*called: str | None) -> set[tuple[str, str]]:
+        documents.diff_command(*called, True)
+        return {(change["kind"], change["file"]) for change in json.loads(said(capsys))["changes"]}
+
+    first = next(manifest for manifest in known_products(renewed) if len(manifest.inputs) == 3)
+    expected = {("new", "new.txt"), ("gone", "l02.txt")}
+    assert changes("mail", None) == expected
+    assert changes(first.key[:8], "mail") == changes(first.digest[:6], "mail") == expected
+    assert changes("mail", first.key) == {("gone", "new.txt"), ("new", "l02.txt")}
+    assert changes("data/tokenizers/mail", "mail") == expected  # of what was made from it
+    documents.diff_command("mail", None, False)
+    assert said(capsys).startswith(f"mail {first.digest[:12]} to mail: ")
+
+
+def test_a_version_that_is_not_known_or_of_which_no_copy_is_left_is_told(renewed: Workspace):
+    with pytest.raises(SettingsError, match=r"no corpus named 'mial'. Did you mean 'mail'"):
+        documents.diff_command("mial", "mail", False)
+    with pytest.raises(SettingsError, match="no product 'abcabcabc'"):
+        documents.diff_command("mail", "abcabcabc", False)
+    with pytest.raises(SettingsError, match="no corpus is behind data/raw/letters"):
+        documents.diff_command("mail", "data/raw/letters", False)
+    shutil.rmtree(renewed.root / ".dvc" / "cache")
+    with pytest.raises(SettingsError, match="no copy is left of the version mail "):
+        documents.diff_command("mail", None, False)
+
+
+def test_a_corpus_without_an_earlier_version_says_so(workspace: Workspace):
+    with pytest.raises(SettingsError, match="no earlier version of corpus 'mail' is known here"):
+        documents.diff_command("mail", None, False)
 
 
 def test_a_sample_is_the_same_for_a_seed_and_of_what_was_asked_for(workspace: Workspace, capsys):

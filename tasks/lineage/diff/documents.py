@@ -49,7 +49,7 @@ def documents_behind(workspace: Workspace, root: Node, home: Path | None = None)
         return read_seen(home)
     found: list[SeenDocument] = []
     for corpus in (node for node in ordered(root) if node.step == CORPUS):
-        with _folder_of(workspace, corpus) as folder:
+        with folder_of(workspace, corpus) as folder:
             if folder is None:
                 return None
             found += _documents_in(folder)
@@ -115,7 +115,7 @@ def _unique(documents: Sequence[SeenDocument], place: Callable[[SeenDocument], P
 
 
 @contextmanager
-def _folder_of(workspace: Workspace, node: Node) -> Iterator[Path | None]:
+def folder_of(workspace: Workspace, node: Node) -> Iterator[Path | None]:
     """Where the bytes of a data product are: in their place, else written out of DVC's cache for a while."""
     folder = workspace.path(node.address)
     if _holds(folder, node.digest):
