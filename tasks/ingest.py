@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,19 @@ def _reads(arguments: Mapping[str, Any]) -> list[Path | str]:
     files, root = arguments["files"], Path(arguments["root"])
     source = arguments["source"]
     is_elsewhere = source.is_fetched or bool(source.package)  # that is not DVC's to watch
-    is_chosen = arguments["name"] != arguments["source_name"] and len(files.files) <= MOST_LISTED
+    is_listed = arguments["name"] != arguments["source_name"] and len(files.files) <= MOST_LISTED
+    is_listed = is_listed or (not is_elsewhere and _has_loose_link(root))
     described = files.address == f"{SourceFiles.home}/{arguments['source_name']}"
     return [
-        *([] if is_elsewhere else [root / file for file in files.files] if is_chosen else [root]),
+        *([] if is_elsewhere else [root / file for file in files.files] if is_listed else [root]),
         *([f"{files.address}/source.yaml"] if described else []),
     ]
+
+
+def _has_loose_link(root: Path) -> bool:
+    """Whether a link leads nowhere, as an editor's locks do: DVC cannot look at a folder with one."""
+    inside = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
+    return any(path.is_symlink() and not path.exists() for path in inside)
 
 
 @step(makes=RawDocuments, forecast=_forecast, ignores=("source", "root"), cores=_cores, reads=_reads)

@@ -15,6 +15,7 @@ from typing import Any
 from prefect import flow as prefect_flow
 from prefect.artifacts import create_table_artifact
 from prefect.context import FlowRunContext
+from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 from prefect.logging.handlers import APILogWorker
 
@@ -130,7 +131,8 @@ class Told:
 
     def said(self, label: str, text: str) -> None:
         self.listener.said(label, text)
-        get_run_logger().info("%s: %s", label, text)
+        with suppress(MissingContextError):  # the run has ended: what is said of dvc.yaml comes after it
+            get_run_logger().info("%s: %s", label, text)
 
     def finished(self, label: str, outcome: Outcome) -> None:
         self.listener.finished(label, outcome)

@@ -9,6 +9,7 @@ import pytest
 from lmcore.config import SettingsError
 from lmcore.lineage import read_manifest
 from tasks.engine.run import Options
+from tasks.engine.session import Silent
 
 ROOT = Path(__file__).parents[3]
 
@@ -76,3 +77,16 @@ def test_no_service_is_imported_to_run_in_this_process(workspace):
         [sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_is_said_when_the_flow_run_has_ended_reaches_the_terminal():
+    from tasks.engine.prefect_flow import Told
+
+    lines = []
+
+    class Heard(Silent):
+        def said(self, label, text):
+            lines.append(text)
+
+    Told(Heard()).said("dvc.yaml", "dvc.yaml and dvc.lock were left as they are")
+    assert lines == ["dvc.yaml and dvc.lock were left as they are"]
