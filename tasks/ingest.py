@@ -55,13 +55,15 @@ def _reads(arguments: Mapping[str, Any]) -> list[Path | str]:
     files, root = arguments["files"], Path(arguments["root"])
     source = arguments["source"]
     is_elsewhere = source.is_fetched or bool(source.package)  # that is not DVC's to watch
-    is_listed = arguments["name"] != arguments["source_name"] and len(files.files) <= MOST_LISTED
-    is_listed = is_listed or (not is_elsewhere and _has_loose_link(root))
+    is_few, is_whole = len(files.files) <= MOST_LISTED, arguments["name"] == arguments["source_name"]
+    if is_elsewhere:
+        watched: list[Path | str] = []
+    elif is_few and (not is_whole or _has_loose_link(root)):
+        watched = [root / file for file in files.files]
+    else:
+        watched = [] if _has_loose_link(root) else [root]
     described = files.address == f"{SourceFiles.home}/{arguments['source_name']}"
-    return [
-        *([] if is_elsewhere else [root / file for file in files.files] if is_listed else [root]),
-        *([f"{files.address}/source.yaml"] if described else []),
-    ]
+    return [*watched, *([f"{files.address}/source.yaml"] if described else [])]
 
 
 def _has_loose_link(root: Path) -> bool:
