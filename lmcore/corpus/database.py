@@ -31,6 +31,7 @@ def open_database(memory_bytes: int | None = None) -> Iterator[duckdb.DuckDBPyCo
         if memory_bytes:
             settings["memory_limit"] = f"{memory_bytes}B"
         database = duckdb.connect(":memory:", config=settings)
+        database.execute("SET enable_progress_bar = false")  # it would be drawn into the answer
         try:
             yield database
         finally:

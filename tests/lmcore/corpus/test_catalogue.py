@@ -120,3 +120,8 @@ def test_words_are_counted_once_for_a_version_of_a_corpus(products: Products, tm
     assert file.stat().st_mtime_ns == stamp
     with open_catalogue(products) as database:
         assert rows(database, "FROM documents ORDER BY id") == first
+
+
+def test_nothing_is_drawn_into_the_answer_of_a_long_query(products: Products):
+    with open_catalogue(products) as database:
+        assert rows(database, "SELECT current_setting('enable_progress_bar') AS bar") == [{"bar": False}]
