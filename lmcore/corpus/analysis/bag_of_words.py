@@ -13,12 +13,15 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from lmcore.config import SettingsError
 from lmcore.corpus.analysis.words import PATTERN
 
 Features = Literal["binary", "counts", "bigrams"]
 WORDS: dict[str, Any] = {"lowercase": True, "token_pattern": PATTERN}
 """What scikit-learn is to take for a word."""
 MOST_STEPS = 1_000
+MOST_WEIGHTS = 10_000_000
+"""Classes times features: learning holds some 150 bytes for each, and goes over all of them in every step."""
 
 
 class TellingWord(NamedTuple):
@@ -26,6 +29,10 @@ class TellingWord(NamedTuple):
 
     word: str
     weight: float
+
+
+class TooManyWeightsError(SettingsError):
+    """Learning would take gigabytes."""
 
 
 class WordClassifier:
@@ -76,11 +83,14 @@ class WordClassifier:
         """Learn features and weights.
 
         Raises:
+            TooManyWeightsError: classes times features are more than MOST_WEIGHTS.
             ValueError: fewer than two classes, or no word in enough texts.
         """
         from threadpoolctl import threadpool_limits
 
-        scaled = self._scaler.fit_transform(self._vectorizer.fit_transform(texts).astype(np.float64))
+        counts = self._vectorizer.fit_transform(texts)
+        _check_size(len(set(labels)), counts.shape[1])
+        scaled = self._scaler.fit_transform(counts.astype(np.float64))
         # Sums that are split over threads round differently for each number of them.
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of too few steps, of many classes
@@ -106,3 +116,12 @@ class WordClassifier:
             ]
             for label, row in zip(self.classes, weights, strict=True)
         }
+
+
+def _check_size(num_classes: int, num_features: int) -> None:
+    if num_classes * num_features > MOST_WEIGHTS:
+        raise TooManyWeightsError(
+            f"{num_classes:,} classes by {num_features:,} features are {num_classes * num_features:,} "
+            f"weights, more than {MOST_WEIGHTS:,}; take at most {MOST_WEIGHTS // num_classes:,} features "
+            "(--max-features), or larger classes (--by source)"
+        )

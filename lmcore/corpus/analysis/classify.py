@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from lmcore.config import SettingsError
-from lmcore.corpus.analysis.bag_of_words import Features, TellingWord, WordClassifier
+from lmcore.corpus.analysis.bag_of_words import (
+    Features,
+    TellingWord,
+    TooManyWeightsError,
+    WordClassifier,
+)
 from lmcore.corpus.document import Document, read
 
 Label = Literal["source", "file"]
@@ -52,7 +57,7 @@ def classify_documents(
     """Fit a classifier on the train side of a corpus and measure it on the test side.
 
     Raises:
-        SettingsError: there is nothing to tell apart, or no text to measure on.
+        SettingsError: there is nothing to tell apart, no text to measure on, or more than memory is for.
     """
     labels = _labels(corpus, "train", by)
     wanted = _labels(corpus, "test", by)
@@ -61,9 +66,16 @@ def classify_documents(
         raise SettingsError(f"all documents of the train side have the same {by}; tell others apart: {other}")
     if not wanted:
         raise SettingsError("the test side has no document to measure on; raise split.test_share")
+    if not {*labels} & {*wanted}:
+        raise SettingsError(
+            f"no {by} has documents on the train side and on the test side, so none could be recognised"
+            + ("; tell others apart: --by source" if by == "file" else "")
+        )
     classifier = WordClassifier(features, min_documents=min_documents, max_features=max_features)
     try:
         classifier.fit(_texts(corpus, "train"), labels)
+    except TooManyWeightsError:
+        raise
     except ValueError as error:
         raise SettingsError(
             f"no word is in {min_documents:,} documents of the train side; lower --min-documents"

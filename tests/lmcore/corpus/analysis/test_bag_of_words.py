@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lmcore.config import SettingsError
+from lmcore.corpus.analysis import bag_of_words
 from lmcore.corpus.analysis.bag_of_words import WordClassifier
 from lmcore.corpus.analysis.classify import classify_documents
 from lmcore.corpus.analysis.words import number_words, words_of
@@ -144,6 +145,16 @@ def test_what_cannot_be_told_apart_is_one_line(tmp_path: Path):
         classify_documents(make_corpus(tmp_path, train=both))
     with pytest.raises(SettingsError, match="no word is in 99 documents of the train side"):
         classify_documents(make_corpus(tmp_path, train=both, test=both), min_documents=99)
+    with pytest.raises(SettingsError, match="no source has documents on the train side and on the test side"):
+        classify_documents(make_corpus(tmp_path, train=both, test={"air": SEA}))
+
+
+def test_more_weights_than_memory_is_for_are_refused_with_the_cure(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(bag_of_words, "MOST_WEIGHTS", 20)
+    both = {"sea": SEA, "land": LAND}
+    with pytest.raises(SettingsError, match=r"2 classes by 1\d features .*; take at most 10 features"):
+        classify_documents(make_corpus(tmp_path, train=both, test=both), min_documents=1)
+    assert classify_documents(tmp_path, min_documents=1, max_features=10).num_features == 10
 
 
 def test_words_are_numbered_by_count_and_then_by_letters():
