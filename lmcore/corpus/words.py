@@ -26,7 +26,7 @@ longer than this is cut."""
 _BASE = 0x9FB21C651E98DF25
 """Odd: its powers have inverses modulo 2^64."""
 _SEPARATOR, _LETTER, _WORD, _MARK = range(4)
-_SPACELESS = (
+SPACELESS = (
     (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x4DBF),
     (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF),
 )  # fmt: skip
@@ -232,7 +232,7 @@ def _table() -> _Table:
             if other != letter and len(other) == 1:
                 folded[point] = ord(other)
                 break
-    for first, last in _SPACELESS:
+    for first, last in SPACELESS:
         part = kinds[first : last + 1]
         part[part == _LETTER] = _WORD
     values = np.where(kinds != _SEPARATOR, mix(folded.astype(np.uint64)) | np.uint64(1), np.uint64(0))

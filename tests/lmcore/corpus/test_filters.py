@@ -45,6 +45,14 @@ def test_length_counts_words_between_white_space():
     assert passes("length", "one", min_words=None)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("這是春天。", 5), ("はるの 物語", 5), ("ที่นี่", 2), ("Café 北京 2008", 4), ("весна и город", 3)],
+)
+def test_of_scripts_without_spaces_length_counts_letters(text: str, words: int):
+    assert length(Text(text)) == {"words": words}
+
+
 def test_repeated_lines_are_counted_from_the_second_on():
     # Lines: yes yes no yes. Two of four repeat: 0.5 of the lines, 6 of 14 characters.
     values = gopher_repetition(Text("yes\nyes\nno\nyes"))
