@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ EXCERPT = 280
 """Characters of a document."""
 SHOWN = 40
 """Rows of a query that are shown in a terminal."""
+CRAMPED = 10
+"""With fewer characters for each column, a table would show names and values cut to nothing."""
 EXAMPLES = 5
 ROOMY = 70
 """Columns of a terminal from which all figures have room."""
@@ -192,14 +195,17 @@ def sql_command(query: str, name: str | None, as_csv: bool, as_json: bool) -> No
     with opened(out, name, is_quiet=as_csv or as_json) as (_, database):
         there = columns_of(database)
         try:
+            if not database.extract_statements(query):
+                raise SettingsError('the query is empty; write one, such as "FROM documents LIMIT 5"')
             result = database.execute(query)
             names = [column[0] for column in result.description or ()]
             # A terminal shows the first rows only, so that no more of them are fetched.
             rows = result.fetchall() if as_csv or as_json else result.fetchmany(SHOWN + 1)
         except duckdb.Error as error:
             told = " ".join(str(error).split("\n\n")[0].split("LINE ")[0].split())
-            tables = "; ".join(f"{view}: {', '.join(columns)}" for view, columns in there.items())
-            raise SettingsError(f"{told} There is {tables}") from None
+            named = set(re.findall(r"\w+", query.lower())) & there.keys()
+            columns = "".join(f"; {view} has {', '.join(there[view])}" for view in there if view in named)
+            raise SettingsError(f"{told} There is {', '.join(there)}{columns}") from None
     if as_csv:
         print_csv(names, rows)
     elif as_json:
@@ -209,17 +215,34 @@ def sql_command(query: str, name: str | None, as_csv: bool, as_json: bool) -> No
 
 
 def _show_rows(out: Console, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    if len(names) * CRAMPED > out.width:
+        _show_each(out, names, rows[:SHOWN])
+    else:
+        _show_table(out, names, rows[:SHOWN])
+    if len(rows) > SHOWN:
+        out.print(f"the first {SHOWN} rows; all of them: --csv or --json", style="dim")
+
+
+def _show_table(out: Console, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
     numeric = [
         name
         for place, name in enumerate(names)
         if rows and all(isinstance(row[place], int | float | None) for row in rows)
     ]
     shown = table(*names, numbers=numeric)
-    for row in rows[:SHOWN]:
+    for row in rows:
         shown.add_row(*cells(*(_cell(value) for value in row)))
     out.print(shown)
-    if len(rows) > SHOWN:
-        out.print(f"the first {SHOWN} rows; all of them: --csv or --json", style="dim")
+
+
+def _show_each(out: Console, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows below each other, a line for each of their values."""
+    widest = max(map(len, names))
+    for number, row in enumerate(rows):
+        if number:
+            out.print()
+        for name, cell in zip(names, cells(*(_cell(value) for value in row)), strict=True):
+            out.print(Text.assemble((f"{name:<{widest}}  ", "dim"), cell))
 
 
 def _cell(value: Any) -> Any:

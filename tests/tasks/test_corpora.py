@@ -245,6 +245,8 @@ def test_every_question_has_an_answer_on_the_screen_and_for_programs(workspace: 
     assert said(capsys) == "n\n18\n"
     corpora.sql_command("SELECT id FROM shards ORDER BY id LIMIT 1", None, False, True)
     assert json.loads(said(capsys)) == [{"id": "letters/copy.txt#1"}]
+    corpora.sql_command("SELECT " + ", ".join(f"{n} AS name{n}" for n in range(30)), None, False, False)
+    assert {f"name{n}".ljust(6) + f"  {n}" for n in range(30)} <= set(said(capsys).splitlines())
     corpora.try_command(["length.min_words=100000"], None, False)
     assert "would be rejected: length.min_words" in said(capsys)
     documents.why_command("letters/short", None, False)
@@ -337,9 +339,13 @@ def test_a_sample_is_the_same_for_a_seed_and_of_what_was_asked_for(workspace: Wo
 
 
 def test_a_mistake_in_sql_is_one_line_with_what_there_is(workspace: Workspace):
-    with pytest.raises(SettingsError, match=r"There is documents: .*side.*; texts: ") as error:
+    with pytest.raises(SettingsError, match=r"There is documents, texts, .*shards$") as error:
         corpora.sql_command("SELECT nothing FROM document", None, False, False)
     assert "\n" not in str(error.value)
+    with pytest.raises(SettingsError, match=r"There is documents, .*shards; texts has side, id, text, row$"):
+        corpora.sql_command("SELECT nothing FROM Texts", None, False, False)
+    with pytest.raises(SettingsError, match="the query is empty"):
+        corpora.sql_command(" ", None, False, False)
 
 
 def test_a_corpus_is_chosen_by_name_and_a_slip_is_answered(workspace: Workspace, tmp_path: Path):
