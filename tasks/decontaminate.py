@@ -38,5 +38,5 @@ def decontaminate_documents(
     return decontaminate(
         build.path(documents), [build.path(each) for each in decided],
         [build.path(each) for each in evaluation], build.folder, settings,
-        pieces=build.pieces, cores=build.cores, progress=build.progress,
+        pieces=build.pieces, cores=build.cores, progress=build.progress, say=build.say,
     )  # fmt: skip

@@ -34,5 +34,5 @@ def deduplicate_documents(
 
     return deduplicate(
         build.path(documents), build.path(filtered), build.folder, settings,
-        pieces=build.pieces, cores=build.cores, progress=build.progress,
+        pieces=build.pieces, cores=build.cores, progress=build.progress, say=build.say,
     )  # fmt: skip

@@ -34,5 +34,5 @@ def find_repeats(
 
     return repeats.find_repeats(
         build.path(documents), [build.path(each) for each in decided], build.folder, settings,
-        pieces=build.pieces, cores=build.cores, progress=build.progress,
+        pieces=build.pieces, cores=build.cores, progress=build.progress, say=build.say,
     )  # fmt: skip

@@ -76,9 +76,7 @@ def clean_documents(
     ]
     with kept_or_passing(pieces) as kept:
         folders = list(make_pieces(kept, clean_chunk, jobs, cores, progress))
-        if kept.num_reused:
-            total = len(folders)
-            say(f"{kept.num_reused} of {total} parts are as they were and taken over; the rest is cleaned")
+        kept.tell_reused(say, "cleaned")
         rows = {name: join([folder / name for folder in folders], out / name) for name in FILES}
     if not rows["documents.parquet"]:
         raise NothingLeftError(_nothing_left(rows["rejected.parquet"]))

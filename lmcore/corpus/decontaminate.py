@@ -6,7 +6,7 @@ document and item leaves a row of evidence, also where it removes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -65,6 +65,7 @@ def decontaminate(
     pieces: Path | None = None,
     cores: int = 1,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Facts:
     """Write `decisions.parquet` and `contamination.parquet` into `out`.
 
@@ -73,6 +74,7 @@ def decontaminate(
         evaluation: folders that `read_source` filled; each document is an item.
         pieces: a folder in which what chunks hold is kept for the next time.
         progress: called with bytes that are done, and of how many.
+        say: told what was taken over from earlier runs.
     """
     file = documents / "documents.parquet"
     gone = {row.id for folder in earlier for row in read(folder / "decisions.parquet", Decision)}
@@ -83,6 +85,7 @@ def decontaminate(
     chunks = chunks_of(file)
     with kept_or_passing(pieces) as kept:
         found = _found(chunks, items, kept, cores, progress)
+        kept.tell_reused(say, "searched")
     shared = list(_shared(found.of(stays[found.texts]), items, settings.max_documents))
     worst: dict[int, _Shared] = {}
     rows = []

@@ -7,7 +7,7 @@ two that are alike the longer one stays, then the one with the smaller digest: n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,6 +66,7 @@ def deduplicate(
     pieces: Path | None = None,
     cores: int = 1,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Facts:
     """Write `decisions.parquet`, `duplicates.parquet` and `families.parquet` into `out`.
 
@@ -78,12 +79,14 @@ def deduplicate(
         filtered: the folder with the `decisions.parquet` of the filters; their documents are passed over.
         pieces: a folder in which signatures are kept for the next time.
         progress: called with thousandths that are done, and a thousand.
+        say: told what was taken over from earlier runs.
     """
     file = documents / "documents.parquet"
     gone = {decision.id for decision in read(filtered / "decisions.parquet", Decision)}
     chunks = chunks_of(file)
     with kept_or_passing(pieces) as kept:
         prints = Fingerprints.make(chunks, settings, kept, cores, part_of(progress, 0.0, 0.5))
+        kept.tell_reused(say, "fingerprinted")
         given = [
             (row, each) for row, each in enumerate(read(file, Document, WITHOUT_TEXT)) if each.id not in gone
         ]

@@ -60,6 +60,13 @@ class Pieces:
         self.found: set[str] = set()
         """Keys of those that were there already when they were asked for."""
 
+    def tell_reused(self, say: Callable[[str], None], work: str) -> None:
+        """Say how many pieces were there already, if some were; `work` is what was done to the rest."""
+        total = self.num_reused + self.num_made
+        rest = f"; the rest is {work}" if self.num_made else ""
+        if self.num_reused:
+            say(f"{self.num_reused} of {total} parts are as they were and taken over{rest}")
+
     def find(self, key: str) -> Path | None:
         """The piece, if it is there and its bytes are those that were written."""
         folder = self._place(key)

@@ -66,6 +66,7 @@ def find_repeats(
     pieces: Path | None = None,
     cores: int = 1,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Facts:
     """Write `cuts.parquet`, and `decisions.parquet` for documents of which too little is left, into `out`.
 
@@ -76,6 +77,7 @@ def find_repeats(
         earlier: folders with `decisions.parquet`; documents that stand there are passed over.
         pieces: a folder in which landmarks are kept for the next time.
         progress: called with bytes that are done, and of how many, in the first round.
+        say: told what was taken over from earlier runs.
     """
     file = documents / "documents.parquet"
     gone = {row.id for folder in earlier for row in read(folder / "decisions.parquet", Decision)}
@@ -92,6 +94,7 @@ def find_repeats(
                 landmarks = search.landmarks(stays, progress)
                 left, progress = landmarks.counts, None
                 if ranks is None:
+                    kept.tell_reused(say, "read")
                     ranks = _ranks(landmarks.lengths, [digest for _, digest in names])
                 repeats = list(choose_repeats(search.windows(landmarks, ranks), settings.min_words))
                 found = search.confirm(_apart(repeats, cuts))

@@ -184,10 +184,13 @@ def test_cores_and_kept_pieces_change_no_byte(tmp_path: Path, monkeypatch: pytes
     texts = [*LEAKS.values(), *NO_LEAKS.values(), *(around(f"Number {n}. {ITEM}") for n in range(30))]
     given, questions = folder_with(tmp_path / "in", texts), folder_with(tmp_path / "q", [ITEM], "q")
     outputs = []
-    kept = {"pieces": tmp_path / "kept"}
+    said: list[str] = []
+    kept = {"pieces": tmp_path / "kept", "say": said.append}
     for name, options in {"one": {}, "two": {"cores": 2}, "kept once": kept, "kept twice": kept}.items():
         out = tmp_path / name
         out.mkdir()
         decontaminate(given, [given], [questions], out, config(), **options)
         outputs.append({file.name: file.read_bytes() for file in out.iterdir()})
     assert all(output == outputs[0] for output in outputs)
+    (line,) = said  # the second time
+    assert line.endswith("parts are as they were and taken over")

@@ -249,11 +249,15 @@ def test_documents_that_are_added_leave_other_signatures_alone(
 ):
     monkeypatch.setattr(deduplicate_module, "chunks_of", lambda file: chunks.chunks_of(file, 1_000))
     texts = [text(words(n, n + 90)) for n in range(0, 3000, 25)]
+    said: list[str] = []
+    kept = {"pieces": tmp_path / "kept", "say": said.append}
     for name, rows in (("few", texts), ("more", [*texts, ORIGINAL])):
-        run(folder_of(name, {"s": rows}), new_folder(f"out of {name}"), pieces=tmp_path / "kept")
+        run(folder_of(name, {"s": rows}), new_folder(f"out of {name}"), **kept)
     made = len(list((tmp_path / "kept").iterdir()))
     before = len(chunks.chunks_of(tmp_path / "few" / "documents.parquet", 1_000))
     assert before < made <= before + 2  # the last chunk goes on, or another one begins
+    (line,) = said
+    assert line.endswith(" parts are as they were and taken over; the rest is fingerprinted")
 
 
 def test_deduplicating_again_removes_nothing_more(folder_of: FolderOf, new_folder: NewFolder):

@@ -199,14 +199,18 @@ def test_only_the_chunk_that_changed_is_searched_for_landmarks_again(
         repeats, "write_landmarks", lambda *given: (made.append(given[1].digest), write_landmarks(*given))
     )
     texts = [words(n, n + 60) for n in range(0, 6000, 60)]
-    kept = tmp_path / "kept"
-    find(folder_with(tmp_path / "few", texts), tmp_path / "a", RepeatsConfig(), pieces=kept)
+    said: list[str] = []
+    kept = {"pieces": tmp_path / "kept", "say": said.append}
+    find(folder_with(tmp_path / "few", texts), tmp_path / "a", RepeatsConfig(), **kept)
     assert len(made) > 5
     made.clear()
     find(
         folder_with(tmp_path / "more", [*texts, words(7000, 7060)]),
         tmp_path / "b",
         RepeatsConfig(),
-        pieces=kept,
+        **kept,
     )
+    assert [line.partition(" parts ")[2] for line in said] == [
+        "are as they were and taken over; the rest is read"
+    ]
     assert 1 <= len(made) <= 2
