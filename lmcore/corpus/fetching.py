@@ -50,6 +50,8 @@ def _fetch_files(address: str, home: Path, is_wanted: Callable[[str], bool]) -> 
         store, start = fsspec.core.url_to_fs(address)
         store.invalidate_cache()  # a process that goes on for days asks again
         listed = dict(_listed(store, start))
+        if not listed:  # some stores tell of no network in this way; what is here already stays
+            raise FileNotFoundError("there is no file")
         known = _read_index(home)
         for name, info in listed.items():
             if not is_wanted(name):
@@ -60,8 +62,8 @@ def _fetch_files(address: str, home: Path, is_wanted: Callable[[str], bool]) -> 
                 known[name] = mark
                 _write_index(home, known)
     except ImportError as error:
-        cure = 'pip install "lmworks[s3]"' if address.startswith("s3:") else "install it"
-        raise SettingsError(f"{address}: {str(error).splitlines()[0]}; {cure}") from None
+        cure = '; pip install "lmworks[s3]"' if address.startswith("s3:") else ""
+        raise SettingsError(f"{address}: {str(error).splitlines()[0]}{cure}") from None
     except Exception as error:  # each store has exceptions of its own
         what = " ".join(str(error).split())[:200] or type(error).__name__
         raise SettingsError(

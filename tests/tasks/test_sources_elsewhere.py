@@ -74,13 +74,25 @@ def test_what_was_forgotten_is_not_fetched_again(workspace: Workspace, bucket):
 
 def test_an_address_that_leads_nowhere_is_one_line(workspace: Workspace, bucket):
     for address, says in {
-        f"s3://{bucket.name}/nothing": "no file matches|there is no file",
+        f"s3://{bucket.name}/nothing": f"s3://{bucket.name}/nothing: .*there is no file",
         "s3://no-such-bucket-here/x": "cannot be fetched|no file",
         "nonsense://x": "nonsense",
     }.items():
         with pytest.raises(ValueError, match=says) as error:
             find_source(workspace, chosen(path=address))
         assert "\n" not in str(error.value)
+
+
+def test_what_was_fetched_stays_where_the_store_tells_of_no_network_by_an_empty_list(workspace: Workspace):
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    store, choice = MemoryFileSystem(), chosen(path="memory://pile")
+    store.pipe("/pile/a.txt", b"first words")
+    _, _, root = find_source(workspace, choice)
+    store.rm("/pile", recursive=True)
+    with pytest.raises(SettingsError, match=r"memory://pile: cannot be fetched \(there is no file\)"):
+        find_source(workspace, choice)
+    assert (root / "a.txt").read_text() == "first words"
 
 
 def test_an_installed_package_is_a_source(workspace: Workspace):
