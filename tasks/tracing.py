@@ -17,6 +17,7 @@ from tasks.engine.store import write_small
 from tasks.engine.workspace import Workspace
 from tasks.lineage.graph import inputs_in
 from tasks.source_lines import SourceLines, Where
+from tasks.words import count
 
 if TYPE_CHECKING:
     from lmcore.batching.copied import Copied, CopiedPassages
@@ -213,7 +214,8 @@ def trace_text(workspace: Workspace, opened: OpenShards, text: str) -> TextTrace
     num_words = len(text.split())
     if num_words < WORDS:
         raise SettingsError(
-            f"the text has {num_words} words; write at least {WORDS}, the fewest that count as copied"
+            f"the text has {count(num_words, 'word')}; write at least {WORDS}, the fewest that count as "
+            "copied"
         )
     search = CopiedPassages(opened.shards, opened.tokenizer)
     (copied,) = search.find([text])

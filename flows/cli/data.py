@@ -84,7 +84,7 @@ def sql(
 @data_app.command("try")
 def try_limits(
     limits: Annotated[
-        list[str], typer.Argument(help="Limits to try, such as gopher_quality.min_words=80; null: none.")
+        list[str], typer.Argument(help="Limits to try, such as length.min_words=80; null: none.")
     ],
     corpus: CorpusName = None,
     as_json: AsJson = False,

@@ -98,7 +98,7 @@ def find_document(database: duckdb.DuckDBPyConnection, called: str) -> str:
 
 
 def _named(found: Sequence[Row]) -> str:
-    return ", ".join(f"{row['id']} ({row['title']}, {row['side']})" for row in found)
+    return ", ".join(f"{row['id']} ({', '.join(filter(None, (row['title'], row['side'])))})" for row in found)
 
 
 def life_of(database: duckdb.DuckDBPyConnection, id: str, limits: Sequence[Limit]) -> Life:

@@ -48,7 +48,7 @@ def with_limits(filters: Sequence[FilterPart], changes: Sequence[str]) -> tuple[
     """Filters with other limits.
 
     Args:
-        changes: such as `gopher_quality.min_words=80`; `null` switches a limit off.
+        changes: such as `length.min_words=80`; `null` switches a limit off.
 
     Raises:
         SettingsError: no such filter or limit, or a value that is none.
@@ -60,18 +60,21 @@ def with_limits(filters: Sequence[FilterPart], changes: Sequence[str]) -> tuple[
         path, equals, value = change.partition("=")
         name, _, dial = path.strip().partition(".")
         if not equals or not dial:
-            raise SettingsError(f"'{change}' is no limit; expected one such as gopher_quality.min_words=80")
+            raise SettingsError(f"'{change}' is no limit; expected one such as length.min_words=80")
         if name not in parts:
             hint = did_you_mean(name, parts)
-            raise SettingsError(f"filter '{name}' has measured nothing in this corpus.{hint}")
+            raise SettingsError(
+                f"filter '{name}' has measured nothing in this corpus.{hint}; to have it measure, add it to "
+                "`filters` of the experiment"
+            )
         known = [each for each in parts[name].dials if kind_of(each)]
         if dial not in known:
             raise SettingsError(f"filter '{name}' has no limit '{dial}'.{did_you_mean(dial, known)}")
         try:
             parts[name] = FilterPart.model_validate({**dict(parts[name]), dial: yaml.safe_load(value)})
         except (ValueError, yaml.YAMLError) as error:
-            told = error.errors()[0]["msg"].lower() if hasattr(error, "errors") else "no value"
-            raise SettingsError(f"{path} is {value!r}: {told}") from None
+            told = error.errors()[0]["msg"] if hasattr(error, "errors") else "no value"
+            raise SettingsError(f"{path} is {value!r}: {told.removeprefix('Value error, ')}") from None
     return tuple(parts.values())
 
 
