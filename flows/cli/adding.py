@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.screen import console
+from flows.cli.tables import excerpt
 from lmcore.config import PLAIN_NAME, SettingsError
 from tasks.engine.workspace import Workspace, find_workspace
 from tasks.words import count, size
@@ -31,6 +32,7 @@ SHOWN = 3
 SNIPPET = 160
 """Characters of each."""
 NOT_SAID = "not said yet"
+FINETUNE = "`own_conversations: [{{name: {name}, path: ..., licence: ...}}]` in an experiment"
 
 
 def add_command(place: str, name: str | None, licence: str | None, is_agreed: bool) -> None:
@@ -57,7 +59,7 @@ def add_command(place: str, name: str | None, licence: str | None, is_agreed: bo
     seen = look(guess, root, files)
     _show_look(out, guess, seen)
     if not seen.documents:
-        raise SettingsError(f"{place}: no document found; describe it by hand, see data/sources/README.md")
+        raise SettingsError(f"{place}: no document found{_cure(guess)}")
     described["licence"] = licence or _ask_licence(place, name)
     described |= {"files": list(guess.files)} if guess.files and "files" not in described else {}
     text = yaml.safe_dump(
@@ -71,7 +73,15 @@ def add_command(place: str, name: str | None, licence: str | None, is_agreed: bo
     target.write_text(text, encoding="utf-8")
     experiment = f"{workspace.address(workspace.experiments)}/build_assistant/{name}.yaml"
     out.print(Text(f"wrote {workspace.address(target)}; the texts stay where they are"))
+    if guess.is_conversations:
+        out.print(Text(f"these are questions and answers: {FINETUNE.format(name=name)} finetunes on them"))
     out.print(Text(f'next: echo "sources: [{name}]" > {experiment} && lm prepare_corpus {name}'))
+
+
+def _cure(guess: Guess) -> str:
+    if guess.is_conversations:
+        return f"; these are questions and answers: {FINETUNE.format(name='NAME')} finetunes on them"
+    return "; the reasons stand above"
 
 
 def _name_of(place: str) -> str:
@@ -92,6 +102,10 @@ def _at(place: str) -> dict[str, Any]:
     if "://" in place:
         return {"path": place}
     path = Path(os.path.normpath(Path(place).expanduser().absolute()))
+    if path.is_file() and path.name.startswith("."):
+        raise SettingsError(
+            f"{place}: hidden files are never read; give the file another name to have it read"
+        )
     if path.is_file():
         return {"path": str(path.parent), "files": [glob.escape(path.name)]}
     if not path.is_dir():
@@ -121,16 +135,21 @@ def _show_pile(out: Console, place: str, guess: Guess) -> None:
         by = str(guess.reader["type"]) if guess.takes(kind) else "left out"
         table.add_row(Text(f".{kind}" if kind else "no suffix"), f"{number:,}", size(total), by)
     out.print(table)
+    if left := sum(number for kind, (number, _) in guess.kinds.items() if guess.could_take(kind)):
+        what = "it" if left == 1 else "one of them, or on a folder of one kind,"
+        told = f"left out: {count(left, 'file')} of other kinds; `lm add` on {what} makes another source"
+        out.print(Text(told, style="dim"))
 
 
 def _show_look(out: Console, guess: Guess, seen: Look) -> None:
-    reader = ", ".join(f"{name}: {value}" for name, value in guess.reader.items())
-    out.print(Text(f"reader: {{{reader}}}"))
+    reader = yaml.safe_dump(
+        guess.reader, default_flow_style=True, sort_keys=False, allow_unicode=True, width=999
+    )
+    out.print(Text(f"reader: {reader.strip()}"))
     looked = f"{count(seen.documents, 'document')} in the beginnings of {count(seen.num_files, 'file')}"
-    out.print(f"{looked}, such as:")
+    out.print(f"{looked}, such as:" if seen.sample else looked)
     for file, draft in seen.sample[:SHOWN]:
-        words = " ".join(draft.text.split())
-        cut = words[:SNIPPET] + (" ..." if len(words) > SNIPPET else "")
+        cut = excerpt(draft.text, SNIPPET)
         out.print(Text(f"  {file}, line {draft.line}" + (f', "{draft.title}"' if draft.title else "")))
         out.print(Text(f"    {cut}", style="dim"))
     if seen.troubles:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from flows.cli.running import use_parts
 from flows.cli.screen import console
-from flows.cli.tables import cells, print_csv, print_json, table
+from flows.cli.tables import cells, excerpt, print_csv, print_json, table
 from lmcore.config import SettingsError, did_you_mean
 from tasks.catalogue import FoundCorpus, filters_of, find_corpus
 from tasks.engine.workspace import find_workspace
@@ -141,8 +141,7 @@ def sample_command(
         out.print(
             Text(f"{row['side']}, {count(row['words'], 'word')}, line {row['line']:,}{why}", style="dim")
         )
-        text = " ".join(row["text"].split())
-        out.print(Text(text[:EXCERPT] + (" …" if len(text) > EXCERPT else "")))
+        out.print(Text(excerpt(row["text"], EXCERPT)))
     if not rows:
         out.print("no document is like that")
 

@@ -29,6 +29,12 @@ def cells(*values: object) -> list[Text]:
     return [Text(f"{value:,}" if isinstance(value, int) else str(value)) for value in values]
 
 
+def excerpt(text: str, most: int) -> str:
+    """The beginning of a text on one line; what would steer a terminal is left out."""
+    line = "".join(filter(str.isprintable, " ".join(text.split())))
+    return line[:most] + (" …" if len(line) > most else "")
+
+
 def labelled(out: Console, label: str, line: str) -> None:
     """A line behind a label; where a terminal is too narrow it goes on below itself."""
     if not out.is_terminal:

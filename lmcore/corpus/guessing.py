@@ -29,6 +29,10 @@ READERS = {
 }
 TITLES = ("title", "name", "headline", "subject", "heading")
 TEXTS = ("text", "content", "body", "document", "article")
+CONVERSATIONS = ({"messages"}, {"prompt", "completion"})
+DELIMITERS = (",", ";", "\t", "|")
+LONGEST_NAME = 80
+"""Characters of a column's name."""
 RECORDS = 200
 """Records from which fields are guessed."""
 LOOKED_AT = 50
@@ -44,10 +48,16 @@ class Guess:
     """Suffix -> files and bytes."""
     files: tuple[str, ...] = ()
     """Patterns of those that the reader is for; empty if it is for all."""
+    is_conversations: bool = False
+    """Whether the records have the fields of questions and answers."""
 
     def takes(self, kind: str) -> bool:
         """Whether files of that suffix are read."""
         return _reader_of(kind) == self.reader["type"]
+
+    def could_take(self, kind: str) -> bool:
+        """Whether files of that suffix would be read by another reader."""
+        return _reader_of(kind) not in (None, self.reader["type"])
 
 
 @dataclass
@@ -80,13 +90,18 @@ def guess_source(root: Path, files: Sequence[Path]) -> Guess:
     if not by_reader:
         there = ", ".join(sorted(kinds)) or "no file"
         raise SettingsError(
-            f"{root}: no file of a kind that a reader is for ({there}); see data/sources/README.md"
+            f"{root}: no file of a kind that a reader is for ({there}); readers are for "
+            + ", ".join(f".{kind}" for kinds in READERS.values() for kind in kinds if kind)
         )
     reader = max(sorted(by_reader), key=lambda name: by_reader[name])
     mine = sorted(kind for kind in kinds if _reader_of(kind) == reader)
     first = [root / file for file in files if kind_of(file) in mine]
     patterns = () if len(mine) == len(kinds) else tuple(p for kind in mine for p in _patterns(kind, files))
-    return Guess({"type": reader, **_fields(reader, first)}, dict(sorted(kinds.items())), patterns)
+    records, dials = _first_records(reader, first)
+    is_conversations = any(names <= records[0].keys() for names in CONVERSATIONS) if records else False
+    fields = {**_best(records), **dials}
+    _check_header(reader, root, fields)
+    return Guess({"type": reader, **fields}, dict(sorted(kinds.items())), patterns, is_conversations)
 
 
 def look(guess: Guess, root: Path, files: Sequence[Path]) -> Look:
@@ -135,16 +150,41 @@ def _patterns(kind: str, files: Sequence[Path]) -> list[str]:
     return [f"**/*{suffix}" for suffix in sorted(suffixes)] if kind else ["**/*"]
 
 
-def _fields(reader: str, files: Sequence[Path]) -> dict[str, str]:
-    """`text_field`, `title_field` and the like, judged by the records of the first file that has some."""
+def _first_records(reader: str, files: Sequence[Path]) -> tuple[list[Mapping[str, Any]], dict[str, str]]:
+    """The records of the first file that has some, by which fields are judged, and settings of the reader."""
     if reader not in ("jsonl", "csv", "parquet"):
-        return {}
+        return [], {}
     for file in files[:10]:
-        dials = {"delimiter": "\t"} if reader == "csv" and kind_of(file) == "tsv" else {}
-        records = [*islice(_records(reader, file, dials), RECORDS)]
-        if records:
-            return {**_best(records), **dials}
-    return {}
+        dials = _delimiter(file) if reader == "csv" else {}
+        if records := [*islice(_records(reader, file, dials), RECORDS)]:
+            return records, dials
+    return [], {}
+
+
+def _delimiter(file: Path) -> dict[str, str]:
+    """The one that gives all rows equally many values, more than one; else the usual one."""
+    import csv
+
+    usual = "\t" if kind_of(file) == "tsv" else ","
+    for mark in (usual, *DELIMITERS):
+        try:
+            with InputFile(file).text("utf-8-sig") as stream:
+                widths = {len(row) for row in islice(csv.reader(stream, delimiter=mark), RECORDS) if row}
+        except (UnreadableFileError, ValueError, OSError, csv.Error):
+            continue
+        if len(widths) == 1 and widths != {1}:
+            return {} if mark == "," else {"delimiter": mark}
+    return {} if usual == "," else {"delimiter": usual}
+
+
+def _check_header(reader: str, root: Path, fields: Mapping[str, str]) -> None:
+    name = fields.get("text_field", "")
+    if reader == "csv" and (len(name) > LONGEST_NAME or "\n" in name):
+        begins = " ".join(name.split())[:40]
+        raise SettingsError(
+            f"{root}: the first row is to hold the names of the columns, and has a text ('{begins} ...'); "
+            "put a row with names before it"
+        )
 
 
 def _records(reader: str, file: Path, dials: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:

@@ -50,3 +50,13 @@ def test_a_place_that_is_not_there_is_one_line(own, tmp_path: Path):
     output = own("add", str(tmp_path / "gone"), code=2)
     assert "no such file or folder" in output
     assert len(output.strip().splitlines()) == 1
+
+
+def test_what_is_left_out_and_what_cannot_be_read_are_told_with_the_cure(own, pile: Path):
+    (pile / "notes.md").write_text("\x1b[31mred\x1b[0m and short")
+    assert "left out: 1 file of other kinds; `lm add` on it" in own("add", str(pile), "--licence", "my own")
+    assert "\x1b" not in own("add", str(pile / "notes.md"), "--name", "notes", "--licence", "my own")
+    (pile / ".env").write_text("TOKEN=1")
+    assert "hidden files are never read" in own("add", str(pile / ".env"), "--licence", "my own", code=2)
+    (pile / "chat.jsonl").write_text('{"messages": []}\n')
+    assert "own_conversations" in own("add", str(pile / "chat.jsonl"), "--licence", "my own", code=2)

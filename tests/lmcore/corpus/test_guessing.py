@@ -94,3 +94,30 @@ def test_a_pile_of_nothing_to_read_is_refused(tmp_path: Path):
 )
 def test_a_kind_is_the_suffix_without_the_packing(name: str, kind: str):
     assert kind_of(Path(name)) == kind
+
+
+@pytest.mark.parametrize(("mark", "kind"), [(";", "csv"), ("\t", "csv"), ("|", "txt.csv"), (",", "tsv")])
+def test_a_table_says_itself_what_stands_between_its_values(tmp_path: Path, mark: str, kind: str):
+    rows = [f'{number}{mark}"one, two; three\nfour {number}"{mark}5' for number in range(30)]
+    (tmp_path / f"a.{kind}").write_text("\n".join([f"id{mark}review{mark}stars", *rows]))
+    found = guess(tmp_path)
+    dials = {} if mark == "," else {"delimiter": mark}
+    assert found.reader == {"type": "csv", "text_field": "review", **dials}
+    assert look(found, tmp_path, files_of(tmp_path)).documents == 30
+
+
+def test_a_table_without_names_of_columns_is_refused(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("".join(f'{n},"many words {n} {"and more " * 20}"\n' for n in range(9)))
+    with pytest.raises(SettingsError, match=r"the first row is to hold the names .*'many words 0 and more"):
+        guess(tmp_path)
+
+
+def test_questions_and_answers_are_known_by_their_fields(tmp_path: Path):
+    file = tmp_path / "a.jsonl"
+    for record, is_so in (
+        ({"prompt": "a", "completion": "b"}, True),
+        ({"messages": []}, True),
+        ({"text": "a"}, False),
+    ):
+        file.write_text(json.dumps(record))
+        assert guess(tmp_path).is_conversations is is_so
