@@ -150,6 +150,15 @@ class SourceChoice(Config):
         description = {"title": given.get("name"), "origin": str(place), **told}
         return {**rest, "source": description}
 
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        if self.source and not any(getattr(self.source, place) for place in PLACES):
+            raise ValueError(
+                f"source '{self.name}' is described here and says not where it is; give it a `path`, or "
+                f"leave its licence out to take data/sources/{self.name} as it is described there"
+            )
+        return self
+
 
 DEFAULT_FILTERS = (FilterPart(type="length"), FilterPart(type="gopher_repetition"))
 """What an experiment filters by unless it says otherwise."""

@@ -79,3 +79,11 @@ def test_settings_import_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_source_that_is_described_on_the_spot_says_where_it_is():
+    with pytest.raises(
+        ValidationError, match=r"source 'x' is described here and says not where it is.*sources/x"
+    ):
+        SourceChoice.model_validate({"name": "x", "licence": "my own"})
+    assert SourceChoice.model_validate({"name": "x", "licence": "my own", "path": "~/x"}).source
