@@ -43,7 +43,7 @@ def add_command(place: str, name: str | None, licence: str | None, is_agreed: bo
     """
     from lmcore.corpus.guessing import guess_source, look
 
-    workspace, out = find_workspace(), console()
+    workspace, out, licence = find_workspace(), console(), (licence or "").strip()
     name = name or _name_of(place)
     target = workspace.sources / name / "source.yaml"
     _check(name, target)
