@@ -91,12 +91,17 @@ def _given(text: str, file: Path | None) -> str:
         raise SettingsError(
             'write a text: lm trace "SOME TEXT", lm trace - for standard input, or --file FILE'
         )
-    if file is None:
-        return sys.stdin.read() if text == "-" else text
+    if file is None and text != "-":
+        return text
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read {file} as text ({error}); name a file in UTF-8") from None
+        return (file.read_bytes() if file else sys.stdin.buffer.read()).decode()
+    except OSError as error:
+        raise SettingsError(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError as error:
+        what = str(file or "standard input")
+        raise SettingsError(
+            f"cannot read {what} as text: byte {error.start:,} is not UTF-8; give a text in UTF-8"
+        ) from None
 
 
 def _show(out: Console, opened: OpenShards, passage: Passage) -> None:

@@ -218,8 +218,9 @@ def test_a_text_comes_from_the_command_line_a_file_or_standard_input_and_is_long
     import io
 
     (tmp_path / "t.txt").write_text(CANARY)
+    (tmp_path / "bad.txt").write_bytes(b"caf\xe9")
     answers = []
-    monkeypatch.setattr("sys.stdin", io.StringIO(CANARY))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(CANARY.encode())))
     for text, file in ((CANARY, None), ("", tmp_path / "t.txt"), ("-", None)):
         tracing.trace_text_command(text, file, None, "mail", True)
         answers.append(said(capsys))
@@ -227,7 +228,8 @@ def test_a_text_comes_from_the_command_line_a_file_or_standard_input_and_is_long
     for text, file, told in (
         ("", None, "write a text"),
         ("a b", None, "has 2 words"),
-        ("", tmp_path, "cannot read"),
+        ("", tmp_path, "cannot read .*: is a directory"),
+        ("", tmp_path / "bad.txt", "cannot read .* as text: byte 3 is not UTF-8"),
     ):
         with pytest.raises(SettingsError, match=told):
             tracing.trace_text_command(text, file, None, None, False)
