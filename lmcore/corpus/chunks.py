@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK_BYTES = 8_000_000
+CHUNK_BYTES = 4_000_000
 """How much text a chunk has, on average."""
 LARGEST = 4
 """No chunk goes on past this many times the average, unless it is one document."""

@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
 
 ROWS_IN_GROUP = 2_000
-CHARACTERS_IN_GROUP = 8_000_000
+CHARACTERS_IN_GROUP = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
