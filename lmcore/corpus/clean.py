@@ -123,16 +123,17 @@ def clean_text(
     """The clean text, and (cleaner, edit) for what was changed on the way.
 
     Cleaners go over the text in turn until none of them finds anything more: what one leaves may be another's
-    case.
+    case, but not its own.
     """
     text, changes, num_resting = normalize_text(text, normalize), [], 0
     for name, cleaner in islice(cycle(mend), MOST_ROUNDS * len(mend)):
         cleaned = cleaner(text)
         changes += [(name, edit) for edit in cleaned.edits]
-        if cleaned.text != text:
-            text, num_resting = normalize_text(cleaned.text, normalize), 0
-            continue
-        num_resting += 1
+        if cleaned.text == text:
+            num_resting += 1
+        else:
+            text = normalize_text(cleaned.text, normalize)
+            num_resting = int(text == cleaned.text)
         if num_resting == len(mend):
             break
     return text, changes

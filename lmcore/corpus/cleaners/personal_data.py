@@ -36,16 +36,19 @@ def personal_data(text: str, *, kinds: tuple[Kind, ...] = ("email", "ip_address"
     digits are right, telephone numbers only in the international form (`+44 ...`). Names and postal addresses
     are not looked for: no rule finds them.
     """
-    tally = Tally()
-    for kind in sorted(set(kinds)):
-        spellings, replace = _KINDS[kind]
-        for hint, pattern in spellings:
-            if hint.search(text):
-                stand_in = _counting(kind, replace, tally)
-                lines = (
-                    pattern.sub(stand_in, line) if hint.search(line) else line for line in text.split("\n")
-                )
-                text = "\n".join(lines)
+    tally, before = Tally(), None
+    while text != before:  # a stand-in may part what kept another from being seen
+        before = text
+        for kind in sorted(set(kinds)):
+            spellings, replace = _KINDS[kind]
+            for hint, pattern in spellings:
+                if hint.search(text):
+                    stand_in = _counting(kind, replace, tally)
+                    lines = (
+                        pattern.sub(stand_in, line) if hint.search(line) else line
+                        for line in text.split("\n")
+                    )
+                    text = "\n".join(lines)
     return Cleaned(text, tally.edits())
 
 

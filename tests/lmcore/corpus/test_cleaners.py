@@ -14,6 +14,7 @@ from lmcore.corpus.cleaners import cleaners
 from lmcore.corpus.cleaners.c4_lines import c4_lines
 from lmcore.corpus.cleaners.mojibake import mojibake
 from lmcore.corpus.cleaners.personal_data import personal_data
+from lmcore.corpus.normalize import normalize_text
 from lmcore.corpus.settings import CleanerPart, NormalizeConfig
 
 EVERYTHING = ("email", "ip_address", "card_number", "iban", "phone")
@@ -152,6 +153,16 @@ def test_cleaning_twice_changes_nothing(text: str):
     mend = [(part.type, part.build()) for part in parts]
     once, _ = clean_text(text, NormalizeConfig(), mend)
     assert clean_text(once, NormalizeConfig(), mend) == (once, [])
+
+
+@pytest.mark.parametrize("name", ["mojibake", "c4_lines", "personal_data"])
+@given(text=st.lists(BITS, max_size=30).map("".join) | st.lists(BITS, max_size=30).map(" ".join))
+@settings(max_examples=200)
+def test_a_cleaner_finds_nothing_in_its_own_output(name: str, text: str):
+    dials = {"kinds": EVERYTHING} if name == "personal_data" else {}
+    mend = CleanerPart.model_validate({"type": name, **dials}).build()
+    once = mend(normalize_text(text, NormalizeConfig())).text
+    assert mend(once) == (once, ())
 
 
 def test_cleaners_are_found_by_name():
