@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -96,18 +97,20 @@ def our_words() -> Iterator[None]:
         del tokenizer.word_tokenize
 
 
-def judge(texts: list[str], names: dict[str, Any]) -> dict[str, list[bool]]:
-    """What each of datatrove's filters says of each text, every filter of every text."""
+def judge(texts: list[str], names: dict[str, Any]) -> dict[str, list[str | None]]:
+    """Why each of datatrove's filters rejects each text, every filter of every text; None if it keeps it."""
     from datatrove.data import Document as Page
 
     return {
-        name: [
-            (verdict := filter.filter(Page(text=text, id="0"))) is True
-            or (verdict is not False and not isinstance(verdict, tuple))
-            for text in texts
-        ]
+        name: [_reason(filter.filter(Page(text=text, id="0"))) for text in texts]
         for name, filter in names.items()
     }
+
+
+def _reason(verdict: Any) -> str | None:
+    if isinstance(verdict, tuple):
+        return str(verdict[1])
+    return None if verdict else "rejected"
 
 
 def their_pass(texts: list[str], folder: Path) -> int:
@@ -123,7 +126,7 @@ def their_pass(texts: list[str], folder: Path) -> int:
     make_peer_work()
     pages = [Page(text=text, id=str(number)) for number, text in enumerate(texts)]
     for filter in peers().values():
-        pages = [page for page in pages if _is_kept(filter.filter(page))]
+        pages = [page for page in pages if _reason(filter.filter(page)) is None]
     signatures, buckets, removed = (str(folder / name) for name in ("signatures", "buckets", "removed"))
     MinhashDedupSignature(signatures).run(iter(pages), 0, 1)
     for bucket in range(14):
@@ -141,10 +144,6 @@ def make_peer_work() -> None:
 
     logger.disable("datatrove")
     hashes.xxhash64 = lambda text: xxhash.xxh64_intdigest(text.encode())
-
-
-def _is_kept(verdict: Any) -> bool:
-    return bool(verdict) and not isinstance(verdict, tuple)
 
 
 def our_pass(raw: Path, folder: Path) -> int:
@@ -168,29 +167,47 @@ def timed(work: Callable[[Path], int]) -> tuple[float, int]:
 
 
 def compare_decisions(documents: list[Document], folder: Path) -> None:
-    """Rule family by rule family, on normalised texts that no cleaner has touched."""
-    raw, clean = folder / "raw", folder / "clean"
+    """Rule family by rule family, on normalised texts; before C4's document rules come its line rules."""
+    raw = folder / "raw"
     raw.mkdir()
-    clean.mkdir()
     write(raw / "documents.parquet", Document, documents)
     chosen = filters()
-    clean_documents([raw], clean, NormalizeConfig(), (), [part.measurement for part in chosen])
-    kept = list(read(clean / "documents.parquet", Document))
+    measurements = [part.measurement for part in chosen]
+    for name, cleaners in (("plain", ()), ("lines", CLEANERS)):
+        (folder / name).mkdir()
+        clean_documents([raw], folder / name, NormalizeConfig(), cleaners, measurements)
+    kept = list(read(folder / "plain" / "documents.parquet", Document))
     with our_words():
         theirs = judge([document.text for document in kept], peers())
+    signals = {row["id"]: row for row in rows_of(folder / "plain" / "signals.parquet", None)}
     for part in chosen:
-        out = folder / part.type
-        out.mkdir()
-        try:
-            filter_documents(clean, out, [part])
-        except ValueError:  # it rejects all of them
-            broken = {document.id for document in kept}
-        else:
-            broken = {row.id for row in read(out / "decisions.parquet", Decision)}
-        ours = [document.id not in broken for document in kept]
-        differ = sum(one != other for one, other in zip(ours, theirs[part.type], strict=True))
-        print(f"  {part.type:18} keeps {sum(ours):6} of {len(ours)}, datatrove {sum(theirs[part.type]):6}; "
-              f"{differ} decided otherwise")  # fmt: skip
+        clean = folder / ("lines" if part.type == "c4_quality" else "plain")
+        there = {row["id"] for row in rows_of(clean / "documents.parquet", ["id"])}
+        stays = there - _rejected(clean, folder / part.type, part)
+        ours = [each.id in stays for each in kept]
+        reasons = theirs[part.type]
+        differ = [n for n, reason in enumerate(reasons) if ours[n] != (reason is None)]
+        alone = sum(ours[n] and _repeats_nothing(signals[kept[n].id], reasons[n]) for n in differ)
+        empty = sum(kept[n].id not in there for n in differ)
+        told = f", {alone} because what occurs once repeats nothing" if alone else ""
+        told += f", {empty} because no line is left" if empty else ""
+        print(f"  {part.type:18} keeps {sum(ours):6} of {len(ours)}, datatrove {reasons.count(None):6}; "
+              f"{len(differ)} decided otherwise{told}")  # fmt: skip
+
+
+def _rejected(clean: Path, out: Path, part: FilterPart) -> set[str]:
+    out.mkdir()
+    try:
+        filter_documents(clean, out, [part])
+    except ValueError:  # it rejects all of them
+        return {row["id"] for row in rows_of(clean / "documents.parquet", ["id"])}
+    return {row.id for row in read(out / "decisions.parquet", Decision)}
+
+
+def _repeats_nothing(row: dict[str, Any], reason: str | None) -> bool:
+    """Whether datatrove rejects a text for its commonest run of words, which occurs once."""
+    found = re.fullmatch(r"top_(\d)_gram", reason or "")
+    return bool(found) and row[f"gopher_repetition_top_{found[1]}gram_characters_share"] == 0  # type: ignore[index]
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ def main(workspace: Path, name: str, num_bytes: float) -> None:
         tokenizer = data / "tokenizers" / name
         for script, *arguments in (
             ("cleaning", raw),
-            ("signatures", data / "documents" / name),
+            ("signatures", data / "documents" / name, data / "filtered" / name),
             ("encoding", corpus, tokenizer),
             ("training", corpus / "train.parquet", str(Tokenizer.load(tokenizer).vocab_size)),
             ("loader", data / "shards" / name),

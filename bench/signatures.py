@@ -1,6 +1,6 @@
 """Near-duplicate signatures, and all of deduplication, in CPU-seconds and memory of one process.
 
-    python bench/signatures.py DOCUMENTS       a folder such as data/documents/demo
+    python bench/signatures.py DOCUMENTS FILTERED     folders such as data/documents/demo and data/filtered/demo
 
 From Parquet to signatures on disk, with nothing kept from before; megabytes are of UTF-8 text. The peer is
 datatrove's stage of signatures (14 bands of 8 hashes, ours 96 of 2), on the first ten megabytes of the same
@@ -20,7 +20,7 @@ from cleaning import make_peer_work, our_words
 
 from lmcore.corpus.chunks import chunks_of
 from lmcore.corpus.deduplicate import deduplicate
-from lmcore.corpus.document import Decision, Document, read, write
+from lmcore.corpus.document import Document, read
 from lmcore.corpus.fingerprints import Fingerprints
 from lmcore.corpus.pieces import kept_or_passing
 from lmcore.corpus.settings import DeduplicateConfig
@@ -51,15 +51,7 @@ def sign_with_datatrove(texts: list[str], folder: Path) -> None:
         MinhashDedupSignature(str(folder)).run(pages, 0, 1)
 
 
-def deduplicate_all(documents: Path, folder: Path) -> None:
-    filtered, out = folder / "filtered", folder / "out"
-    filtered.mkdir()
-    out.mkdir()
-    write(filtered / "decisions.parquet", Decision, [])
-    deduplicate(documents, filtered, out, DeduplicateConfig())
-
-
-def main(documents: Path) -> None:
+def main(documents: Path, filtered: Path) -> None:
     texts, size, some = [], 0, 0
     for document in read(documents / "documents.parquet", Document, ["text"]):
         size += len(document.text.encode())
@@ -69,7 +61,7 @@ def main(documents: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ours = size / measure(lambda _: sign(documents)) / 1e6
     print(f"signatures {ours:6.1f} MB per CPU-second, {size / 1e6:.0f} MB")
-    whole = size / measure(lambda out: deduplicate_all(documents, out)) / 1e6
+    whole = size / measure(lambda out: deduplicate(documents, filtered, out, DeduplicateConfig())) / 1e6
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     print(f"all of it  {whole:6.1f} MB per CPU-second, {memory / 1e3:.0f} MB on top of {before / 1e3:.0f} MB")
     theirs = some / measure(lambda out: sign_with_datatrove(texts, out)) / 1e6
@@ -77,4 +69,4 @@ def main(documents: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
