@@ -1,6 +1,6 @@
 """Near-duplicate signatures, and all of deduplication, in CPU-seconds and memory of one process.
 
-    python bench/signatures.py DOCUMENTS FILTERED     folders such as data/documents/demo and data/filtered/demo
+    python bench/signatures.py DOCUMENTS FILTERED     such as data/documents/demo data/filtered/demo
 
 From Parquet to signatures on disk, with nothing kept from before; megabytes are of UTF-8 text. The peer is
 datatrove's stage of signatures (14 bands of 8 hashes, ours 96 of 2), on the first ten megabytes of the same
