@@ -63,12 +63,15 @@ UNREADABLE = f"""
     WHERE list_contains(?, stage) ORDER BY source, file, line LIMIT {QUARANTINED}
 """
 REMOVED = f"""
-    SELECT id, source, title, stage, rule, reason, text FROM rejected JOIN texts USING (id)
-    WHERE NOT list_contains(?, stage)
-    QUALIFY row_number() OVER (PARTITION BY stage, rule ORDER BY sha256(digest || id)) <= {EACH}
-        AND dense_rank() OVER (ORDER BY stage, rule) <= {MOST_RULES}
-    ORDER BY stage, rule, sha256(digest || id)
+    WITH chosen AS (
+        SELECT id, source, title, stage, rule, reason, sha256(digest || id) AS place FROM rejected
+        WHERE NOT list_contains(?, stage)
+        QUALIFY row_number() OVER (PARTITION BY stage, rule ORDER BY place) <= {EACH}
+            AND dense_rank() OVER (ORDER BY stage, rule) <= {MOST_RULES}
+    )
+    SELECT * EXCLUDE (place, side, row) FROM chosen JOIN texts USING (id) ORDER BY stage, rule, place
 """
+"""No text goes through the choice."""
 CHOSEN_PAIRS = f"""
     SELECT removed, keeper, jaccard, containment, how FROM duplicates WHERE how <> 'exact'
     QUALIFY row_number() OVER (PARTITION BY how ORDER BY sha256(removed || keeper)) <= {PAIRS // 2}
