@@ -5,8 +5,8 @@
     python bench/corpus.py FILES WORKSPACE [--spill-at MEGABYTES]
 
 FILES holds a folder for each package, from which HTML, text, reStructuredText and Perl's pod are read;
-WORKSPACE is made. `--spill-at` lets pre-token counts hold so much memory before they spill. To limit all of
-it, Prefect's server included, start this in a memory cgroup: `systemd-run --scope -p MemoryMax=1500M ...`.
+WORKSPACE is made. `--spill-at` lets pre-token counts hold so much memory before they spill. To limit the
+whole, Prefect's server included, start this in a memory cgroup.
 """
 
 from __future__ import annotations

@@ -20,8 +20,6 @@ Features = Literal["binary", "counts", "bigrams"]
 WORDS: dict[str, Any] = {"lowercase": True, "token_pattern": PATTERN}
 """What scikit-learn is to take for a word."""
 MOST_STEPS = 1_000
-MOST_WEIGHTS = 10_000_000
-"""Classes times features: learning holds some 150 bytes for each, and goes over all of them in every step."""
 
 
 class TellingWord(NamedTuple):
@@ -44,6 +42,7 @@ class WordClassifier:
         min_documents: a word or pair that is in fewer texts of the train side is no feature.
         max_features: only so many, the most frequent ones.
         penalty: C of scikit-learn; smaller is a stronger penalty.
+        most_weights: more classes times features are refused; None: whatever it takes.
     """
 
     def __init__(
@@ -53,6 +52,7 @@ class WordClassifier:
         min_documents: int = 1,
         max_features: int | None = None,
         penalty: float = 1.0,
+        most_weights: int | None = None,
     ) -> None:
         from sklearn.feature_extraction.text import CountVectorizer
         from sklearn.linear_model import LogisticRegression
@@ -65,6 +65,7 @@ class WordClassifier:
         )  # fmt: skip
         self._scaler = MaxAbsScaler(copy=False)
         self._classifier = LogisticRegression(C=penalty, max_iter=MOST_STEPS)
+        self._most_weights = most_weights
 
     @property
     def features(self) -> list[str]:
@@ -83,13 +84,14 @@ class WordClassifier:
         """Learn features and weights.
 
         Raises:
-            TooManyWeightsError: classes times features are more than MOST_WEIGHTS.
+            TooManyWeightsError: classes times features are more than `most_weights`.
             ValueError: fewer than two classes, or no word in enough texts.
         """
         from threadpoolctl import threadpool_limits
 
         counts = self._vectorizer.fit_transform(texts)
-        _check_size(len(set(labels)), counts.shape[1])
+        if self._most_weights is not None:
+            _check_size(len(set(labels)), counts.shape[1], self._most_weights)
         scaled = self._scaler.fit_transform(counts.astype(np.float64))
         # Sums that are split over threads round differently for each number of them.
         with threadpool_limits(1), warnings.catch_warnings():
@@ -118,10 +120,10 @@ class WordClassifier:
         }
 
 
-def _check_size(num_classes: int, num_features: int) -> None:
-    if num_classes * num_features > MOST_WEIGHTS:
+def _check_size(num_classes: int, num_features: int, most_weights: int) -> None:
+    if num_classes * num_features > most_weights:
         raise TooManyWeightsError(
             f"{num_classes:,} classes by {num_features:,} features are {num_classes * num_features:,} "
-            f"weights, more than {MOST_WEIGHTS:,}; take at most {MOST_WEIGHTS // num_classes:,} features "
+            f"weights, more than {most_weights:,}; take at most {most_weights // num_classes:,} features "
             "(--max-features), or larger classes (--by source)"
         )

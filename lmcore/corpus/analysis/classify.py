@@ -20,6 +20,8 @@ from lmcore.corpus.document import Document, read
 Label = Literal["source", "file"]
 """What of a document can be its class."""
 MOST_FEATURES = 20_000
+MOST_WEIGHTS = 10_000_000
+"""Classes times features: learning holds some 150 bytes for each, and goes over all of them in every step."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ def classify_documents(
             f"no {by} has documents on the train side and on the test side, so none could be recognised"
             + ("; tell others apart: --by source" if by == "file" else "")
         )
-    classifier = WordClassifier(features, min_documents=min_documents, max_features=max_features)
+    classifier = WordClassifier(
+        features, min_documents=min_documents, max_features=max_features, most_weights=MOST_WEIGHTS
+    )
     try:
         classifier.fit(_texts(corpus, "train"), labels)
     except TooManyWeightsError:

@@ -41,15 +41,17 @@ def personal_data(text: str, *, kinds: tuple[Kind, ...] = ("email", "ip_address"
         before = text
         for kind in sorted(set(kinds)):
             spellings, replace = _KINDS[kind]
-            for hint, pattern in spellings:
-                if hint.search(text):
-                    stand_in = _counting(kind, replace, tally)
-                    lines = (
-                        pattern.sub(stand_in, line) if hint.search(line) else line
-                        for line in text.split("\n")
-                    )
-                    text = "\n".join(lines)
+            for spelling in spellings:
+                text = _replaced(text, spelling, _counting(kind, replace, tally))
     return Cleaned(text, tally.edits())
+
+
+def _replaced(text: str, spelling: _Spelling, stand_in: Callable[[re.Match[str]], str]) -> str:
+    """The pattern is looked for only in lines where there may be a match."""
+    hint, pattern = spelling
+    if not hint.search(text):
+        return text
+    return "\n".join(pattern.sub(stand_in, line) if hint.search(line) else line for line in text.split("\n"))
 
 
 def _counting(kind: str, replace: Callable[[str], str], tally: Tally) -> Callable[[re.Match[str]], str]:

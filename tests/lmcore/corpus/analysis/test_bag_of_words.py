@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lmcore.config import SettingsError
-from lmcore.corpus.analysis import bag_of_words
-from lmcore.corpus.analysis.bag_of_words import WordClassifier
+from lmcore.corpus.analysis import classify
+from lmcore.corpus.analysis.bag_of_words import TooManyWeightsError, WordClassifier
 from lmcore.corpus.analysis.classify import classify_documents
 from lmcore.corpus.analysis.words import number_words, words_of
 from lmcore.corpus.document import Document, digest_of, write
@@ -150,11 +150,19 @@ def test_what_cannot_be_told_apart_is_one_line(tmp_path: Path):
 
 
 def test_more_weights_than_memory_is_for_are_refused_with_the_cure(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(bag_of_words, "MOST_WEIGHTS", 20)
+    monkeypatch.setattr(classify, "MOST_WEIGHTS", 20)
     both = {"sea": SEA, "land": LAND}
     with pytest.raises(SettingsError, match=r"2 classes by 1\d features .*; take at most 10 features"):
         classify_documents(make_corpus(tmp_path, train=both, test=both), min_documents=1)
     assert classify_documents(tmp_path, min_documents=1, max_features=10).num_features == 10
+
+
+def test_weights_are_limited_only_where_that_is_asked_for():
+    texts, labels = ["the sea", "the land"], ["sea", "land"]
+    with pytest.raises(TooManyWeightsError, match="2 classes by 3 features are 6 weights, more than 5"):
+        WordClassifier(most_weights=5).fit(texts, labels)
+    assert WordClassifier(most_weights=6).fit(texts, labels).predict(["sea"]) == ["sea"]
+    assert WordClassifier().fit(texts, labels).predict(["land"]) == ["land"]
 
 
 def test_words_are_numbered_by_count_and_then_by_letters():
